@@ -1,0 +1,154 @@
+//! Amazon Resource Names of sources and functions.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The account number that belongs to the built-in broker (design, section 8).
+pub const LOCAL_ACCOUNT: &str = "000000000000";
+/// The region of the built-in broker.
+pub const LOCAL_REGION: &str = "us-east-1";
+
+/// Which kind of source an ARN names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SourceKind {
+    /// A Kinesis-shaped stream.
+    Kinesis,
+}
+
+/// The ARN of an event source, checked and taken apart.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SourceArn {
+    text: String,
+}
+
+/// Why a text is not the ARN of a source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidArn {
+    /// Not of the form `arn:partition:service:region:account:resource`.
+    #[error("'{0}' is not an ARN: want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME")]
+    Form(String),
+    /// A service that this build reads nothing from.
+    #[error("'{arn}' names service '{service}': this build reads Kinesis-shaped streams (arn:aws:kinesis:…:stream/NAME)")]
+    Service {
+        /// The ARN.
+        arn: String,
+        /// Its service part.
+        service: String,
+    },
+}
+
+impl SourceArn {
+    /// The ARN of a stream of the built-in broker.
+    #[must_use]
+    pub fn local_stream(name: &crate::StreamName) -> Self {
+        Self { text: format!("arn:aws:kinesis:{LOCAL_REGION}:{LOCAL_ACCOUNT}:stream/{name}") }
+    }
+
+    /// Which kind of source this is.
+    #[must_use]
+    pub fn kind(&self) -> SourceKind {
+        SourceKind::Kinesis
+    }
+
+    /// The region part.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.part(3)
+    }
+
+    /// The account part.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.part(4)
+    }
+
+    /// What follows `stream/`: the stream's name.
+    #[must_use]
+    pub fn resource_name(&self) -> &str {
+        self.part(5).split_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn part(&self, n: usize) -> &str {
+        self.text.splitn(6, ':').nth(n).unwrap_or("")
+    }
+}
+
+impl FromStr for SourceArn {
+    type Err = InvalidArn;
+
+    fn from_str(s: &str) -> Result<Self, InvalidArn> {
+        let parts: Vec<&str> = s.splitn(6, ':').collect();
+        let [arn, partition, service, region, account, resource] = parts[..] else {
+            return Err(InvalidArn::Form(s.to_owned()));
+        };
+        let digits = account.len() == 12 && account.bytes().all(|c| c.is_ascii_digit());
+        if arn != "arn" || !partition.starts_with("aws") || region.is_empty() || !digits {
+            return Err(InvalidArn::Form(s.to_owned()));
+        }
+        if service != "kinesis" {
+            return Err(InvalidArn::Service { arn: s.to_owned(), service: service.to_owned() });
+        }
+        match resource.split_once('/') {
+            Some(("stream", name)) if crate::StreamName::new(name).is_ok() => Ok(Self { text: s.to_owned() }),
+            _ => Err(InvalidArn::Form(s.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for SourceArn {
+    type Error = InvalidArn;
+    fn try_from(s: String) -> Result<Self, InvalidArn> {
+        s.parse()
+    }
+}
+
+impl From<SourceArn> for String {
+    fn from(a: SourceArn) -> String {
+        a.text
+    }
+}
+
+impl fmt::Display for SourceArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for SourceArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_stream_is_taken_apart() {
+        let arn: SourceArn = "arn:aws:kinesis:us-east-1:000000000000:stream/orders".parse().unwrap();
+        assert_eq!((arn.region(), arn.account(), arn.resource_name()), ("us-east-1", LOCAL_ACCOUNT, "orders"));
+        assert_eq!(SourceArn::local_stream(&crate::StreamName::new("orders").unwrap()), arn);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_its_reason() {
+        for (text, part) in [
+            ("orders", "is not an ARN"),
+            ("arn:aws:kinesis:us-east-1:1:stream/orders", "is not an ARN"),
+            ("arn:aws:kinesis:us-east-1:000000000000:stream/", "is not an ARN"),
+            ("arn:aws:sqs:us-east-1:000000000000:orders", "service 'sqs'"),
+        ] {
+            let e = text.parse::<SourceArn>().unwrap_err().to_string();
+            assert!(e.contains(part), "{e}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Records that were given up, and the failure documents that are still to be sent.
+
+use crate::ids::DiscardId;
+use crate::{Mark, MappingId, Namespace, RequestId, ResponseContext, ShardId, SourceArn, Wall};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Why records were given up (semantics, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DiscardCondition {
+    /// The retry budget is spent.
+    RetryAttemptsExhausted,
+    /// The records are older than the mapping allows.
+    RecordAgeExceeded,
+}
+
+impl DiscardCondition {
+    /// The text used in documents and by AWS.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RetryAttemptsExhausted => "RetryAttemptsExhausted",
+            Self::RecordAgeExceeded => "RecordAgeExceeded",
+        }
+    }
+}
+
+/// A run of records of one shard that was given up, with what was in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discard {
+    /// Its lasting identity.
+    pub id: DiscardId,
+    /// Whose mapping.
+    pub namespace: Namespace,
+    /// Which mapping.
+    pub mapping: MappingId,
+    /// Which shard.
+    pub shard: ShardId,
+    /// Why.
+    pub condition: DiscardCondition,
+    /// The id of the last invocation, or of the one that would have been.
+    pub request_id: RequestId,
+    /// `approximateInvokeCount`: at least 1, also for records that were never sent.
+    pub invoke_count: u32,
+    /// The last answer, none if the function never answered.
+    pub response: Option<ResponseContext>,
+    /// First record.
+    pub first: Mark,
+    /// Last record.
+    pub last: Mark,
+    /// When the first record arrived at the source.
+    pub first_arrival: Wall,
+    /// When the last record arrived at the source.
+    pub last_arrival: Wall,
+    /// How many records.
+    pub records: u32,
+    /// When they were given up.
+    pub at: Wall,
+    /// The function's ARN.
+    pub function_arn: String,
+    /// The source's ARN.
+    pub source_arn: String,
+    /// The event that carries the records, as the function would have got it.
+    pub payload: Bytes,
+}
+
+/// A failure document on its way. Committed with its discard, removed when it is delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxEntry {
+    /// The discard it tells of.
+    pub discard: DiscardId,
+    /// Whose mapping.
+    pub namespace: Namespace,
+    /// Which mapping.
+    pub mapping: MappingId,
+    /// Where it goes.
+    pub destination: SourceArn,
+    /// What keeps documents of one shard together at the destination.
+    pub partition_key: String,
+    /// The document.
+    pub document: Bytes,
+}

@@ -1,0 +1,11 @@
+//! What is stored on disk. `core` converts to and from these; `store` and `broker` only write them down.
+//!
+//! Every type here is frozen once released: a change makes a new version of the type and a migration.
+
+mod discard;
+mod ledger;
+mod shard;
+
+pub use discard::{Discard, DiscardCondition, OutboxEntry};
+pub use ledger::{AttemptResult, LedgerEntry};
+pub use shard::{HeadRecord, LaneRecord, PriorLanes, SegmentRecord, ShardRecord};

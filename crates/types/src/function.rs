@@ -1,0 +1,71 @@
+//! Functions: what is called.
+
+use crate::arn::{LOCAL_ACCOUNT, LOCAL_REGION};
+use crate::{FunctionName, Namespace, Wall};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A registered function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Whose it is.
+    pub namespace: Namespace,
+    /// What it is called.
+    pub name: FunctionName,
+    /// What its owner set.
+    pub spec: FunctionSpec,
+    /// Grows with every change of `spec`, from 1.
+    pub generation: u64,
+    /// The catalog's revision of this version; printed as its etag.
+    pub revision: u64,
+    /// When it was registered.
+    pub created: Wall,
+    /// When it was changed last.
+    pub modified: Wall,
+    /// The id the caller gave the request that made it, so that a repeated request finds its own work.
+    pub request_id: Option<String>,
+}
+
+/// What a function's owner sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionSpec {
+    /// How it is reached.
+    pub target: Target,
+    /// Longest run of one invocation, 1 to 900,000 ms; AWS's default is 3,000.
+    pub timeout_ms: u32,
+    /// Most invocations at once, 1 to 1,000. For a process function: most processes.
+    pub concurrency: u32,
+}
+
+/// How a function is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// A closure that the embedding program registered under the function's name.
+    InProcess,
+    /// Child processes that speak the Lambda Runtime API.
+    Process(ProcessTarget),
+}
+
+/// A pool of child processes that speak the Lambda Runtime API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessTarget {
+    /// The program and its arguments; at least the program.
+    pub command: Vec<String>,
+    /// The directory it runs in; the server's own if not set.
+    pub working_dir: Option<String>,
+    /// What is set in its otherwise empty environment.
+    pub env: BTreeMap<String, String>,
+    /// Names taken over from the server's environment, e.g. `PATH`.
+    pub env_pass: Vec<String>,
+    /// Longest time from start to the first request for work, 100 to 300,000 ms; AWS's is 10,000.
+    pub init_timeout_ms: u32,
+    /// The `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` it is told, in MB, 128 to 10,240. Not enforced.
+    pub memory_mb: u32,
+}
+
+/// The `AWS::Lambda` ARN of a function of this system.
+#[must_use]
+pub fn function_arn(name: &FunctionName) -> String {
+    format!("arn:aws:lambda:{LOCAL_REGION}:{LOCAL_ACCOUNT}:function:{name}")
+}

@@ -1,0 +1,119 @@
+//! What goes to a function and what comes back.
+
+use crate::{Lease, Record, RequestId, TraceContext};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One attempt of one batch, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The function's `AWS::Lambda` ARN.
+    pub function_arn: Arc<str>,
+    /// The batch.
+    pub payload: Payload,
+    /// The id of the request; an unchanged retry has the same.
+    pub request_id: RequestId,
+    /// Which attempt of this batch this is, from 1.
+    pub attempt: u32,
+    /// How long the function may run.
+    pub timeout: Duration,
+    /// The trace the invocation belongs to.
+    pub trace: Option<TraceContext>,
+    /// The same for every attempt of the same records: `mapping/shard/first-last`.
+    pub idempotency_key: Arc<str>,
+    /// Under which lease; functions can refuse an epoch older than one they have seen. None for a call by hand.
+    pub lease: Option<Lease>,
+}
+
+/// The body of an invocation, in the form the target asked for.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// The finished event.
+    Json(Bytes),
+    /// The records themselves; `range` of the shared slice.
+    Records(RecordRange),
+}
+
+/// Part of a shared, ordered run of records.
+#[derive(Clone, Debug)]
+pub struct RecordRange {
+    /// The run.
+    pub all: Arc<[Record]>,
+    /// Which of it.
+    pub range: std::ops::Range<usize>,
+}
+
+impl RecordRange {
+    /// The records meant.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Record] {
+        self.all.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+/// What became of one attempt. A target tells what happened, never what it means: that is the verdict's job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The function returned.
+    Response(Bytes),
+    /// The function, or the process it runs in, failed.
+    FunctionError(FunctionError),
+    /// The function did not return in time and was stopped.
+    Timeout {
+        /// How long it was given.
+        after: Duration,
+    },
+    /// There was no capacity; the function's code did not run. Never costs an attempt.
+    Throttled {
+        /// When to try again, if the target said so.
+        retry_after: Option<Duration>,
+    },
+    /// The function could not be reached and its code did not run. Never costs an attempt.
+    Unreachable {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// How a function failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionError {
+    /// In which way.
+    pub kind: FunctionErrorKind,
+    /// The error's type as the runtime names it, e.g. `ValueError` or `Runtime.ExitError`; at most 256 bytes.
+    pub error_type: String,
+    /// The error's text, at most 4,096 bytes.
+    pub message: String,
+}
+
+/// The ways in which a function can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FunctionErrorKind {
+    /// The code returned or threw an error through the runtime.
+    Raised,
+    /// The process ended by itself during the invocation.
+    Exited,
+    /// A signal ended the process during the invocation.
+    Crashed,
+    /// The runtime broke the protocol.
+    Garbage,
+    /// The response is longer than the limit of 6,291,556 bytes.
+    ResponseTooLarge,
+    /// The process could not start, ended or failed before it asked for work.
+    Init,
+    /// The process did not ask for work in time.
+    InitTimeout,
+}
+
+/// What a failure document says about the last answer (semantics, section 9).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ResponseContext {
+    /// HTTP status of the invoke: 200 whenever the code ran.
+    pub status_code: u16,
+    /// `$LATEST`: functions here have no versions.
+    pub executed_version: String,
+    /// `Unhandled` if the invocation failed, none if it returned a partial failure.
+    pub function_error: Option<String>,
+}

@@ -1,0 +1,27 @@
+//! Values only: what every part of Millstream says to every other part.
+//!
+//! Nothing here decides, waits or does I/O. A type moves down into this crate when its second user
+//! appears; what is written to disk lives in [`durable`].
+
+pub mod arn;
+pub mod durable;
+pub mod function;
+pub mod ids;
+pub mod invocation;
+pub mod lease;
+pub mod mapping;
+pub mod record;
+pub mod sequence;
+pub mod stream;
+pub mod time;
+
+pub use arn::SourceArn;
+pub use function::{Function, FunctionSpec, ProcessTarget, Target};
+pub use ids::{FunctionName, Incarnation, MappingId, MappingName, Namespace, RequestId, ShardId, StreamName};
+pub use invocation::{Invocation, Outcome, Payload, ResponseContext};
+pub use lease::{Epoch, Lease};
+pub use mapping::{Desired, Mapping, MappingSpec, StartPin, StartingPosition};
+pub use record::{Record, TraceContext};
+pub use sequence::{Mark, Position, Seq};
+pub use stream::{ShardInfo, StreamSpec};
+pub use time::{Mono, Now, Wall};
