@@ -1,0 +1,202 @@
+//! What the engine shows of what it does: states of mappings, and the inside of their shards.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use millstream_core::mapping_state::MappingState;
+use millstream_ports::{Invoker, PoolStatus};
+use millstream_types::{
+    Epoch, FunctionName, Incarnation, Mapping, MappingId, Mark, Namespace, Outcome, Position, RequestId, ShardId, Wall,
+};
+use std::sync::Arc;
+
+/// A mapping as configured and as observed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MappingView {
+    /// What is configured.
+    pub mapping: Mapping,
+    /// What is observed.
+    pub status: MappingStatus,
+}
+
+/// What is observed of a mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MappingStatus {
+    /// Where it stands between what is and what is wanted.
+    pub state: MappingState,
+    /// The generation of the configuration that runs; behind the mapping's own while a change is taken up.
+    pub observed_generation: u64,
+    /// What is wrong or worth knowing, by kind; empty when all is well.
+    pub conditions: Vec<Condition>,
+    /// AWS's `LastProcessingResult` (semantics, section 3).
+    pub last_processing_result: String,
+    /// Counters since the mapping was taken up by this process.
+    pub counters: Counters,
+}
+
+/// Something observed that keeps a mapping from its work, or did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// In CamelCase, e.g. `SourceUnavailable`, `ShardRestarting`, `StoreUnavailable`, `FunctionMissing`,
+    /// `RecordsLostToRetention`.
+    pub kind: &'static str,
+    /// For people.
+    pub message: String,
+    /// Since when.
+    pub since: Wall,
+}
+
+/// Counts since a mapping was taken up by this process; the ledger has the durable history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records read from the source.
+    pub records_read: u64,
+    /// Attempts that were sent.
+    pub attempts: u64,
+    /// Attempts that failed, wholly or in part.
+    pub failures: u64,
+    /// Attempts without capacity.
+    pub throttles: u64,
+    /// Records finished by success.
+    pub records_done: u64,
+    /// Records given up.
+    pub records_discarded: u64,
+    /// Times a batch was split.
+    pub splits: u64,
+}
+
+/// The inside of a mapping, now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MappingInspection {
+    /// The mapping.
+    pub mapping: Mapping,
+    /// What is observed.
+    pub status: MappingStatus,
+    /// Its shards: running, waiting for their parents, and finished.
+    pub shards: Vec<ShardInspection>,
+}
+
+/// What a shard does for a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShardActivity {
+    /// Waits for its parents to finish.
+    WaitingForParents,
+    /// Takes its lease and reads its record.
+    Starting,
+    /// Reads and invokes.
+    Running,
+    /// Lets running attempts end.
+    Draining,
+    /// Does not run: the mapping is paused.
+    Paused,
+    /// Ended by a fault, to be started again.
+    Restarting,
+    /// Closed, and every record finished.
+    Finished,
+}
+
+/// One shard of a mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShardInspection {
+    /// Which.
+    pub shard: ShardId,
+    /// What it does.
+    pub activity: ShardActivity,
+    /// The lease, while it runs.
+    pub lease: Option<(Epoch, Incarnation)>,
+    /// The checkpoint: every record up to here is finished.
+    pub checkpoint: Position,
+    /// How far it has been read.
+    pub read_through: Option<Mark>,
+    /// How far reading is behind the newest record, in ms; none if not known.
+    pub lag_ms: Option<u64>,
+    /// Records not yet finished, as far as known; none if not known.
+    pub lag_records: Option<u64>,
+    /// Bytes held in memory.
+    pub buffered_bytes: u64,
+    /// Its lanes.
+    pub lanes: Vec<LaneInspection>,
+    /// The last error of the source, the store or the shard itself.
+    pub last_error: Option<String>,
+}
+
+/// One lane of a shard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneInspection {
+    /// Its number, from 0.
+    pub lane: u8,
+    /// Every record of the lane up to here is finished.
+    pub done_through: Option<Mark>,
+    /// Records in memory behind the current batch.
+    pub buffered: u32,
+    /// Whether newer records of the lane are left at the source until there is room.
+    pub lagging: bool,
+    /// The batch it works on.
+    pub batch: Option<BatchInspection>,
+}
+
+/// The batch a lane works on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchInspection {
+    /// The id of its invocation.
+    pub request_id: RequestId,
+    /// First record.
+    pub first: Option<Mark>,
+    /// Last record.
+    pub last: Option<Mark>,
+    /// How many records.
+    pub records: u32,
+    /// The attempt that runs, or the next one, from 1.
+    pub attempt: u32,
+    /// Whether it runs now.
+    pub in_flight: bool,
+    /// When it is tried next, if it waits.
+    pub next_attempt: Option<Wall>,
+    /// Parts split off that wait behind it.
+    pub parts_waiting: u32,
+    /// The last error.
+    pub last_error: Option<String>,
+}
+
+/// A change that a watcher sees.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MappingEvent {
+    /// New, or changed in configuration or in observed state.
+    Updated(MappingView),
+    /// Gone.
+    Removed(Mapping),
+}
+
+/// The watcher was too slow: list again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("changes were missed: list again")]
+pub struct Lagged;
+
+/// The running part of the engine, as [`crate::manage`] sees it.
+#[async_trait]
+pub trait Live: Send + Sync + 'static {
+    /// What is observed of a mapping; of one not yet taken up: creating.
+    fn status(&self, mapping: MappingId) -> MappingStatus;
+
+    /// The inside of a mapping; none if it is not taken up.
+    async fn shards(&self, mapping: MappingId) -> Vec<ShardInspection>;
+
+    /// Every change of an observed state, as it happens.
+    fn status_changes(&self) -> BoxStream<'static, Result<(MappingId, MappingStatus), Lagged>>;
+
+    /// The invoker that mappings of this function use now; an error text if there is none.
+    async fn invoker(&self, namespace: &Namespace, function: &FunctionName) -> Result<Arc<dyn Invoker>, String>;
+
+    /// What runs behind a function.
+    fn pool(&self, namespace: &Namespace, function: &FunctionName) -> PoolStatus;
+}
+
+/// What came of an invocation by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvokeResult {
+    /// Its id.
+    pub request_id: RequestId,
+    /// What happened.
+    pub outcome: Outcome,
+    /// How long it took, in ms.
+    pub duration_ms: u64,
+}
