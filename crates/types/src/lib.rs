@@ -4,6 +4,7 @@
 //! appears; what is written to disk lives in [`durable`].
 
 pub mod arn;
+pub mod commit;
 pub mod durable;
 pub mod function;
 pub mod ids;
