@@ -1,0 +1,1 @@
+//! Dates from milliseconds since the Unix epoch.
