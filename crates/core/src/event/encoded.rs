@@ -1,5 +1,6 @@
 //! A written event that can be cut into parts.
 
+use super::shape::{CLOSE, CLOSE_RECORDS, OPEN};
 use super::{EventShape, WindowEnvelope};
 use bytes::Bytes;
 use std::ops::Range;
@@ -9,10 +10,16 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedEvent {
     body: Bytes,
-    ends: Vec<u32>,
+    /// Where each record ends in `body`; a comma lies between it and the next.
+    ends: Vec<usize>,
 }
 
 impl EncodedEvent {
+    pub(super) fn new(body: Vec<u8>, ends: Vec<usize>) -> Self {
+        debug_assert_eq!(body.len(), ends.last().copied().unwrap_or(OPEN.len()) + 2, "record ends lead to the close");
+        Self { body: body.into(), ends }
+    }
+
     /// How many records it holds.
     #[must_use]
     pub fn records(&self) -> usize {
@@ -29,27 +36,44 @@ impl EncodedEvent {
     /// copy.
     #[must_use]
     pub fn part(&self, range: Range<usize>) -> Bytes {
-        let _ = range;
-        todo!()
+        let inner = self.bytes_of(&range);
+        if inner == self.bytes_of(&(0..self.records())) {
+            return self.whole();
+        }
+        let records = self.body.get(inner).unwrap_or_default();
+        [OPEN, records, CLOSE_RECORDS, CLOSE].concat().into()
     }
 
-    /// As [`EncodedEvent::part`], with a window; always a copy.
+    /// As [`EncodedEvent::part`], with a window of the shard that `shape` is for; always a copy.
     #[must_use]
     pub fn part_in_window(&self, range: Range<usize>, shape: &EventShape, window: &WindowEnvelope) -> Bytes {
-        let _ = (range, shape, window);
-        todo!()
+        let inner = self.bytes_of(&range);
+        let mut out = Vec::with_capacity(EventShape::ENVELOPE_LEN + inner.len() + shape.window_len(window));
+        out.extend_from_slice(OPEN);
+        out.extend_from_slice(self.body.get(inner).unwrap_or_default());
+        shape.close(Some(window), &mut out);
+        out.into()
     }
 
     /// How many bytes [`EncodedEvent::part`] gives.
     #[must_use]
     pub fn part_len(&self, range: Range<usize>) -> usize {
-        let _ = range;
-        todo!()
+        EventShape::ENVELOPE_LEN + self.bytes_of(&range).len()
     }
 
     /// The buffer, to be used again; none while somebody still holds a clone of the event.
     #[must_use]
     pub fn into_buffer(self) -> Option<Vec<u8>> {
         self.body.is_unique().then(|| self.body.into())
+    }
+
+    /// The bytes of the records `range`, with the commas between them.
+    fn bytes_of(&self, range: &Range<usize>) -> Range<usize> {
+        let end = range.end.min(self.records());
+        if range.start >= end {
+            return OPEN.len()..OPEN.len();
+        }
+        let first = if range.start == 0 { OPEN.len() } else { self.ends[range.start - 1] + 1 };
+        first..self.ends[end - 1]
     }
 }

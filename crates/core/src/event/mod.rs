@@ -12,3 +12,6 @@ pub use shape::{EventShape, WindowEnvelope};
 /// Most bytes of an event, envelope and window state included: AWS's limit of a synchronous payload
 /// (semantics 4.1).
 pub const MAX_EVENT_BYTES: usize = 6_291_456;
+
+#[cfg(test)]
+mod tests;
