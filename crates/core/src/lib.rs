@@ -14,5 +14,6 @@ pub mod lineage;
 pub mod mapping_state;
 pub mod restart;
 pub mod route;
+pub mod shard;
 pub mod validate;
 pub mod verdict;

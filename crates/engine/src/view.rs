@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use millstream_core::mapping_state::MappingState;
+pub use millstream_core::shard::{BatchInspection, Counters, LaneInspection};
 use millstream_ports::{Invoker, PoolStatus};
 use millstream_types::{
     Epoch, FunctionName, Incarnation, Mapping, MappingId, Mark, Namespace, Outcome, Position, RequestId, ShardId, Wall,
@@ -29,7 +30,7 @@ pub struct MappingStatus {
     pub conditions: Vec<Condition>,
     /// AWS's `LastProcessingResult` (semantics, section 3).
     pub last_processing_result: String,
-    /// Counters since the mapping was taken up by this process.
+    /// Counters since the mapping was taken up by this process; the ledger has the durable history.
     pub counters: Counters,
 }
 
@@ -43,25 +44,6 @@ pub struct Condition {
     pub message: String,
     /// Since when.
     pub since: Wall,
-}
-
-/// Counts since a mapping was taken up by this process; the ledger has the durable history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Records read from the source.
-    pub records_read: u64,
-    /// Attempts that were sent.
-    pub attempts: u64,
-    /// Attempts that failed, wholly or in part.
-    pub failures: u64,
-    /// Attempts without capacity.
-    pub throttles: u64,
-    /// Records finished by success.
-    pub records_done: u64,
-    /// Records given up.
-    pub records_discarded: u64,
-    /// Times a batch was split.
-    pub splits: u64,
 }
 
 /// The inside of a mapping, now.
@@ -116,44 +98,6 @@ pub struct ShardInspection {
     /// Its lanes.
     pub lanes: Vec<LaneInspection>,
     /// The last error of the source, the store or the shard itself.
-    pub last_error: Option<String>,
-}
-
-/// One lane of a shard.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LaneInspection {
-    /// Its number, from 0.
-    pub lane: u8,
-    /// Every record of the lane up to here is finished.
-    pub done_through: Option<Mark>,
-    /// Records in memory behind the current batch.
-    pub buffered: u32,
-    /// Whether newer records of the lane are left at the source until there is room.
-    pub lagging: bool,
-    /// The batch it works on.
-    pub batch: Option<BatchInspection>,
-}
-
-/// The batch a lane works on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BatchInspection {
-    /// The id of its invocation.
-    pub request_id: RequestId,
-    /// First record.
-    pub first: Option<Mark>,
-    /// Last record.
-    pub last: Option<Mark>,
-    /// How many records.
-    pub records: u32,
-    /// The attempt that runs, or the next one, from 1.
-    pub attempt: u32,
-    /// Whether it runs now.
-    pub in_flight: bool,
-    /// When it is tried next, if it waits.
-    pub next_attempt: Option<Wall>,
-    /// Parts split off that wait behind it.
-    pub parts_waiting: u32,
-    /// The last error.
     pub last_error: Option<String>,
 }
 

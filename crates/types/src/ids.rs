@@ -142,6 +142,12 @@ macro_rules! uuid_type {
             pub fn from_random(bits: u128) -> Self {
                 Self(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid())
             }
+
+            /// An id of exactly these bits.
+            #[must_use]
+            pub fn from_bits(bits: u128) -> Self {
+                Self(Uuid::from_u128(bits))
+            }
         }
 
         impl FromStr for $name {

@@ -1,0 +1,170 @@
+//! The inside of a shard, for people.
+
+use super::head::{Head, Phase};
+use super::lane::Lane;
+use super::machine::ShardMachine;
+use millstream_types::{Mark, Position, RequestId, Wall};
+
+/// Counts since the machine was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records read from the source by the main cursor.
+    pub records_read: u64,
+    /// Attempts that were sent.
+    pub attempts: u64,
+    /// Attempts that failed, wholly or in part.
+    pub failures: u64,
+    /// Attempts without capacity.
+    pub throttles: u64,
+    /// Records finished by success.
+    pub records_done: u64,
+    /// Records given up.
+    pub records_discarded: u64,
+    /// Times a batch was split.
+    pub splits: u64,
+}
+
+impl Counters {
+    /// Adds another's counts to these.
+    pub fn add(&mut self, other: &Self) {
+        self.records_read += other.records_read;
+        self.attempts += other.attempts;
+        self.failures += other.failures;
+        self.throttles += other.throttles;
+        self.records_done += other.records_done;
+        self.records_discarded += other.records_discarded;
+        self.splits += other.splits;
+    }
+}
+
+/// The inside of a shard, now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShardSnapshot {
+    /// Every record up to here is finished.
+    pub checkpoint: Position,
+    /// How far it has been read.
+    pub read_through: Option<Mark>,
+    /// How far reading is behind the newest record, in ms; none before the first page.
+    pub lag_ms: Option<u64>,
+    /// Records not yet read, where known.
+    pub lag_records: Option<u64>,
+    /// Records read and not finished.
+    pub held_records: u64,
+    /// Whether a lane has records left at the source.
+    pub lagging: bool,
+    /// Bytes held in memory.
+    pub buffered_bytes: u64,
+    /// The lanes.
+    pub lanes: Vec<LaneInspection>,
+    /// Counts.
+    pub counters: Counters,
+    /// Whether the last attempt failed; none before the first.
+    pub last_attempt_failed: Option<bool>,
+}
+
+/// One lane of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneInspection {
+    /// Its number, from 0.
+    pub lane: u8,
+    /// Every record of the lane up to here is finished.
+    pub done_through: Option<Mark>,
+    /// Records in memory behind the current batch.
+    pub buffered: u32,
+    /// Whether newer records of the lane are left at the source until there is room.
+    pub lagging: bool,
+    /// The batch it works on.
+    pub batch: Option<BatchInspection>,
+}
+
+/// The batch a lane works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchInspection {
+    /// The id of its invocation.
+    pub request_id: RequestId,
+    /// First record.
+    pub first: Option<Mark>,
+    /// Last record.
+    pub last: Option<Mark>,
+    /// How many records.
+    pub records: u32,
+    /// The attempt that runs, or the next one, from 1.
+    pub attempt: u32,
+    /// Whether it runs now.
+    pub in_flight: bool,
+    /// When it is tried next, if it waits.
+    pub next_attempt: Option<Wall>,
+    /// Parts split off that wait behind it.
+    pub parts_waiting: u32,
+    /// The last error.
+    pub last_error: Option<String>,
+}
+
+impl ShardMachine {
+    /// The inside of the shard, now.
+    #[must_use]
+    pub fn snapshot(&self) -> ShardSnapshot {
+        let through = self.cursors.read_through;
+        ShardSnapshot {
+            checkpoint: self.checkpoint(),
+            read_through: through,
+            lag_ms: self.cursors.lag_ms,
+            lag_records: self.cursors.lag_records,
+            held_records: self.lanes.iter().map(held).sum(),
+            lagging: self.lanes.iter().any(|l| l.lagging.is_some()),
+            buffered_bytes: self.buffered_bytes() as u64,
+            lanes: self.lanes.iter().enumerate().map(|(n, l)| lane(n, l, through)).collect(),
+            counters: self.counters,
+            last_attempt_failed: self.last_attempt_failed,
+        }
+    }
+
+    /// Bytes of records held in memory, as they will be in events.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.lanes.iter().map(|l| l.waiting_bytes + l.head.as_ref().map_or(0, Head::bytes)).sum()
+    }
+
+    /// Counts since the machine was made.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether the last attempt failed; none before the first.
+    #[must_use]
+    pub fn last_attempt_failed(&self) -> Option<bool> {
+        self.last_attempt_failed
+    }
+}
+
+fn held(lane: &Lane) -> u64 {
+    let in_head = lane.head.as_ref().map_or(0, |h| h.stack.iter().map(super::head::Segment::len).sum());
+    (lane.waiting.len() + in_head) as u64
+}
+
+fn lane(number: usize, lane: &Lane, through: Option<Mark>) -> LaneInspection {
+    LaneInspection {
+        lane: number as u8,
+        done_through: lane.finished_through(through),
+        buffered: lane.waiting.len() as u32,
+        lagging: lane.lagging.is_some(),
+        batch: lane.head.as_ref().and_then(batch),
+    }
+}
+
+fn batch(head: &Head) -> Option<BatchInspection> {
+    let current = head.current()?;
+    let records = head.slice(current.range.clone());
+    Some(BatchInspection {
+        request_id: current.request_id,
+        first: records.first().map(|r| r.mark),
+        last: records.last().map(|r| r.mark),
+        records: records.len() as u32,
+        attempt: current.attempts + 1,
+        in_flight: matches!(head.phase, Phase::InFlight(_)),
+        next_attempt: current.not_before.map(|n| n.1).filter(|_| head.phase == Phase::Waiting),
+        parts_waiting: head.stack.len().saturating_sub(1) as u32,
+        last_error: current.last_error.clone(),
+    })
+}

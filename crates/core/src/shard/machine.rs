@@ -1,0 +1,279 @@
+//! The machine itself: its inputs, its actions, and the order in which they are worked through.
+
+use super::carried::Carried;
+use super::commits::{CommitOrder, CommitToken, Commits};
+use super::config::ShardConfig;
+use super::cursors::{Cursor, Cursors, PageIn, ReadOrder};
+use super::head::Phase;
+use super::ids::IdSource;
+use super::inspect::Counters;
+use super::lane::Lane;
+use super::batch::Waiting;
+use crate::route::Entry;
+use crate::verdict::Verdict;
+use millstream_types::commit::CommitOutcome;
+use millstream_types::invocation::RecordRange;
+use millstream_types::{Mark, Now, Position, RequestId, Wall};
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Read a page.
+    Read(ReadOrder),
+    /// Store.
+    Commit(CommitOrder),
+    /// Run one attempt.
+    Invoke(AttemptOrder),
+    /// The machine has stopped; nothing follows.
+    Stopped(StopReason),
+}
+
+/// Why a machine stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StopReason {
+    /// The shard is closed, and all of it is finished and stored.
+    Finished,
+    /// As asked; everything is stored.
+    Drained,
+    /// Another owner has the shard: this one must not do anything more.
+    Fenced,
+    /// Nobody knows whether a commit is stored: take a new lease and read.
+    Uncertain,
+}
+
+/// Identifies an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptToken {
+    /// The lane.
+    pub lane: u8,
+    /// A number of its own within this machine.
+    pub serial: u64,
+}
+
+/// Run one attempt, and answer with [`ShardMachine::on_attempt`].
+#[derive(Clone, Debug)]
+pub struct AttemptOrder {
+    /// Its number.
+    pub token: AttemptToken,
+    /// The id of the request.
+    pub request_id: RequestId,
+    /// Which attempt of this batch, from 1.
+    pub attempt: u32,
+    /// The records.
+    pub batch: RecordRange,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptReport {
+    /// Its number.
+    pub token: AttemptToken,
+    /// What it means.
+    pub verdict: Verdict,
+    /// When it was sent.
+    pub started: Wall,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Running,
+    Draining,
+    Stopped,
+}
+
+/// Decides everything about one shard of one mapping.
+#[derive(Clone, Debug)]
+pub struct ShardMachine {
+    pub(super) config: ShardConfig,
+    pub(super) ids: IdSource,
+    pub(super) start: Position,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) carried: Carried,
+    pub(super) cursors: Cursors,
+    pub(super) commits: Commits,
+    pub(super) mode: Mode,
+    pub(super) now: Now,
+    pub(super) attempts: u64,
+    pub(super) finish_stored: bool,
+    pub(super) stored_through: Option<Mark>,
+    pub(super) counters: Counters,
+    pub(super) last_attempt_failed: Option<bool>,
+}
+
+impl ShardMachine {
+    /// Begins to read and invoke.
+    pub fn start(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.advance(now, out);
+    }
+
+    /// A page was read.
+    pub fn on_page(&mut self, page: PageIn, now: Now, out: &mut Vec<Action>) {
+        if self.mode == Mode::Running {
+            match page.cursor {
+                Cursor::Main if self.cursors.main == Some(page.serial) => self.take_main(page, now),
+                Cursor::CatchUp => self.take_catch_up(page, now),
+                Cursor::Main => {}
+            }
+        }
+        self.advance(now, out);
+    }
+
+    fn take_main(&mut self, page: PageIn, now: Now) {
+        self.cursors.main = None;
+        let before = self.cursors.read_through;
+        for (l, entries) in page.lanes.into_iter().enumerate() {
+            self.counters.records_read += entries.len() as u64;
+            let Some(lane) = self.lanes.get_mut(l) else { continue };
+            if lane.lagging.is_some() || entries.is_empty() {
+                continue;
+            }
+            if lane.has_room(&self.config.limits) {
+                accept(lane, &self.carried, entries, now);
+            } else {
+                lane.lagging = Some(before);
+            }
+        }
+        self.cursors.read_through = before.max(page.through);
+        self.cursors.at_end = page.end;
+        self.cursors.lag_ms = Some(page.lag_ms);
+        self.cursors.lag_records = page.lag_records;
+    }
+
+    fn take_catch_up(&mut self, page: PageIn, now: Now) {
+        let Some((serial, from)) = self.cursors.catch_up else { return };
+        if serial != page.serial {
+            return;
+        }
+        self.cursors.catch_up = None;
+        let limits = self.config.limits;
+        for (lane, entries) in self.lanes.iter_mut().zip(page.lanes) {
+            // A lane that had taken in less than where this page begins would get a hole.
+            let Some(taken_in) = lane.lagging.filter(|taken_in| *taken_in >= from) else { continue };
+            if lane.has_room(&limits) {
+                let fresh = entries.into_iter().filter(|e| Some(e.record.mark) > taken_in).collect();
+                accept(lane, &self.carried, fresh, now);
+                let taken_in = taken_in.max(page.through);
+                lane.lagging = (taken_in < self.cursors.read_through).then_some(taken_in);
+            }
+        }
+    }
+
+    /// An attempt ended.
+    pub fn on_attempt(&mut self, report: AttemptReport, now: Now, out: &mut Vec<Action>) {
+        let lane = usize::from(report.token.lane);
+        let current = self.lanes.get(lane).and_then(|l| l.head.as_ref()).map(|h| h.phase);
+        if self.mode != Mode::Stopped && current == Some(Phase::InFlight(report.token.serial)) {
+            self.judge(lane, report, now);
+        }
+        self.advance(now, out);
+    }
+
+    /// A commit ended.
+    pub fn on_commit(&mut self, token: CommitToken, outcome: CommitOutcome, now: Now, out: &mut Vec<Action>) {
+        if self.mode == Mode::Stopped || self.commits.running.as_ref().is_none_or(|r| r.token != token) {
+            return;
+        }
+        let running = self.commits.running.take();
+        match outcome {
+            CommitOutcome::Committed => {
+                if let Some(running) = running {
+                    self.finish_stored |= running.finishes;
+                    self.release(&running.gated);
+                }
+                self.advance(now, out);
+            }
+            CommitOutcome::Rejected => self.stop(StopReason::Fenced, out),
+            CommitOutcome::Unknown => self.stop(StopReason::Uncertain, out),
+        }
+    }
+
+    fn release(&mut self, gated: &[usize]) {
+        for lane in gated {
+            if let Some(head) = self.lanes.get_mut(*lane).and_then(|l| l.head.as_mut())
+                && head.phase == Phase::Committing
+            {
+                head.phase = Phase::Waiting;
+            }
+            if let Some(lane) = self.lanes.get_mut(*lane) {
+                lane.gated = false;
+            }
+        }
+    }
+
+    /// The time given by [`ShardMachine::deadline`] has come.
+    pub fn on_tick(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.advance(now, out);
+    }
+
+    /// Starts nothing more; [`Action::Stopped`] follows when what runs has ended and is stored.
+    pub fn drain(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.mode == Mode::Running {
+            self.mode = Mode::Draining;
+            self.commits.require_sync();
+        }
+        self.advance(now, out);
+    }
+
+    /// Gives back memory of lanes that are stuck; returns how many bytes. They read again when they move.
+    pub fn shed(&mut self) -> usize {
+        self.lanes.iter_mut().map(Lane::shed).sum()
+    }
+
+    fn stop(&mut self, reason: StopReason, out: &mut Vec<Action>) {
+        self.mode = Mode::Stopped;
+        out.push(Action::Stopped(reason));
+    }
+
+    fn advance(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.now = now;
+        if self.mode == Mode::Stopped {
+            return;
+        }
+        if self.mode == Mode::Running {
+            for lane in 0..self.lanes.len() {
+                self.step(lane, now, out);
+            }
+            self.read_more(out);
+        }
+        self.commit(out);
+        let nothing_runs = self.commits.idle() && !self.lanes.iter().any(Lane::in_flight);
+        if self.finish_stored && nothing_runs {
+            self.stop(StopReason::Finished, out);
+        } else if self.mode == Mode::Draining && nothing_runs {
+            self.stop(StopReason::Drained, out);
+        }
+    }
+
+    fn read_more(&mut self, out: &mut Vec<Action>) {
+        let (start, limits) = (self.start, self.config.limits);
+        out.extend(self.cursors.want_main(&self.lanes, start, &limits).map(Action::Read));
+        out.extend(self.cursors.want_catch_up(&self.lanes, start, &limits).map(Action::Read));
+    }
+
+    fn commit(&mut self, out: &mut Vec<Action>) {
+        let idle = self.lanes.iter().all(|l| l.is_idle() && l.lagging.is_none());
+        let finishes = self.cursors.at_end && idle;
+        if finishes && !self.finish_stored && self.commits.running.as_ref().is_none_or(|r| !r.finishes) {
+            self.commits.require_sync();
+        } else if idle && self.stored_through < self.cursors.read_through {
+            self.commits.note();
+        }
+        if self.commits.due() {
+            let record = self.record(finishes);
+            self.stored_through = record.read_through;
+            self.carried.prune(self.watermark());
+            out.push(Action::Commit(self.commits.take(record)));
+        }
+    }
+}
+
+fn accept(lane: &mut Lane, carried: &Carried, entries: Vec<Entry>, now: Now) {
+    for entry in entries {
+        let (key, mark) = (&entry.record.partition_key, entry.record.mark);
+        let known = lane.done_through >= Some(mark) || carried.finished(key, mark);
+        if !known {
+            let carried = carried.part_of(key, mark);
+            lane.push(Waiting { entry, carried }, now.mono);
+        }
+    }
+}

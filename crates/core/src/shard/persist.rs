@@ -1,0 +1,137 @@
+//! To and from the shard's record, and the watermark over the lanes.
+
+use super::carried::Carried;
+use super::commits::Commits;
+use super::config::ShardConfig;
+use super::cursors::Cursors;
+use super::ids::IdSource;
+use super::inspect::Counters;
+use super::lane::Lane;
+use super::machine::{Mode, ShardMachine};
+use crate::lane_hash::LANE_HASH_VERSION;
+use millstream_types::durable::{HeadRecord, LaneRecord, ShardRecord};
+use millstream_types::{Mark, Now, Position};
+
+impl ShardMachine {
+    /// A machine for a shard that starts at `start`, or goes on where `stored` says. `seed` must be new for
+    /// every acquisition: request ids and jitter come from it.
+    #[must_use]
+    pub fn new(config: ShardConfig, start: Position, stored: Option<ShardRecord>, seed: u128, now: Now) -> Self {
+        let resumed = stored.map_or_else(|| Resumed::fresh(config.lanes), |record| Resumed::from(record, config.lanes));
+        let start = resumed.start.unwrap_or(start);
+        let mut lanes = resumed.lanes;
+        for lane in &mut lanes {
+            lane.idle_since = now.mono;
+        }
+        Self {
+            ids: IdSource::new(seed),
+            start,
+            lanes,
+            carried: resumed.carried,
+            stored_through: resumed.cursors.read_through,
+            cursors: resumed.cursors,
+            commits: Commits::default(),
+            mode: Mode::Running,
+            now,
+            attempts: 0,
+            finish_stored: resumed.finished,
+            counters: Counters::default(),
+            last_attempt_failed: None,
+            config,
+        }
+    }
+
+    /// Every record up to here is finished; none while that holds for no record.
+    #[must_use]
+    pub fn watermark(&self) -> Option<Mark> {
+        let through = self.cursors.read_through;
+        self.lanes.iter().map(|l| l.finished_through(through)).min().flatten()
+    }
+
+    /// The checkpoint: where reading would go on had there never been more than this mapping's progress.
+    #[must_use]
+    pub fn checkpoint(&self) -> Position {
+        if self.finish_stored { Position::End } else { self.watermark().map_or(self.start, Position::After) }
+    }
+
+    pub(super) fn record(&self, finished: bool) -> ShardRecord {
+        let through = self.cursors.read_through;
+        let lane = |l: &Lane| LaneRecord {
+            done_through: l.finished_through(through),
+            head: l.restoring.clone().or_else(|| l.head.as_ref()?.stored()),
+        };
+        ShardRecord {
+            generation: self.config.generation,
+            start: self.start,
+            lane_hash: LANE_HASH_VERSION,
+            lanes: self.lanes.iter().map(lane).collect(),
+            prior: self.carried.stored(self.watermark()),
+            read_through: through,
+            at_end: self.cursors.at_end,
+            finished,
+        }
+    }
+}
+
+struct Resumed {
+    start: Option<Position>,
+    lanes: Vec<Lane>,
+    carried: Carried,
+    cursors: Cursors,
+    finished: bool,
+}
+
+impl Resumed {
+    fn fresh(lanes: u8) -> Self {
+        Self {
+            start: None,
+            lanes: vec![Lane::default(); lanes.into()],
+            carried: Carried::default(),
+            cursors: Cursors::default(),
+            finished: false,
+        }
+    }
+
+    fn from(record: ShardRecord, lanes: u8) -> Self {
+        let same = record.lanes.len() == usize::from(lanes) && record.lane_hash == LANE_HASH_VERSION;
+        let (start, finished) = (Some(record.start), record.finished);
+        let mut resumed = if same { Self::same_lanes(record) } else { Self::other_lanes(record, lanes) };
+        resumed.start = start;
+        resumed.finished = finished;
+        resumed
+    }
+
+    /// The two cursors open as they stood: lanes behind the main cursor catch up.
+    fn same_lanes(record: ShardRecord) -> Self {
+        let through = record.read_through;
+        let lane = |l: LaneRecord| Lane {
+            lagging: (l.done_through < through).then_some(l.done_through),
+            ..resumed_lane(l.done_through, l.head)
+        };
+        Self {
+            start: None,
+            lanes: record.lanes.into_iter().map(lane).collect(),
+            carried: Carried::new(record.prior),
+            cursors: Cursors { read_through: through, at_end: record.at_end, ..Cursors::default() },
+            finished: false,
+        }
+    }
+
+    /// Reading goes back to the watermark; what other lanes finished beyond it is skipped.
+    fn other_lanes(record: ShardRecord, factor: u8) -> Self {
+        let watermark = record.lanes.iter().map(|l| l.done_through).min().flatten();
+        let mut carried = Carried::with(record.prior, record.lane_hash, &record.lanes);
+        let lanes = match carried.resume(LANE_HASH_VERSION, factor) {
+            Some(known) => known.into_iter().map(|(done, head)| resumed_lane(done.max(watermark), head)).collect(),
+            None => vec![resumed_lane(watermark, None); factor.into()],
+        };
+        let cursors = Cursors { read_through: watermark, ..Cursors::default() };
+        Self { start: None, lanes, carried, cursors, finished: false }
+    }
+}
+
+fn resumed_lane(done_through: Option<Mark>, head: Option<HeadRecord>) -> Lane {
+    // A head that was overtaken by other lanes' progress has nothing left to restore.
+    let restoring = head.filter(|h| h.segments.first().is_some_and(|s| Some(s.last) > done_through));
+    Lane { done_through, restoring, ..Lane::default() }
+}
