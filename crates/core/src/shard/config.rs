@@ -92,7 +92,7 @@ impl ShardConfig {
         let lanes = spec.parallelization_factor.clamp(1, 10);
         let arn = function_arn(&spec.function);
         let role = format!("arn:aws:iam::{}:role/millstream", spec.source.account());
-        let shape = EventShape::kinesis(spec.source.as_str(), spec.source.region(), shard.as_str(), &role);
+        let shape = EventShape::kinesis(spec.source.as_str(), spec.source.region(), &shard, &role);
         Self {
             generation,
             lanes,
