@@ -42,3 +42,60 @@ fn finalise(mut h: u64) -> u64 {
 fn reduce(h: u64, factor: u8) -> u8 {
     ((u128::from(h) * u128::from(factor)) >> 64) as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// FNV-1a's published test vectors.
+    #[test]
+    fn the_inner_hash_is_fnv1a() {
+        for (text, hash) in
+            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
+        {
+            assert_eq!(fnv1a(text.as_bytes()), hash, "{text}");
+        }
+    }
+
+    /// Must never change: stored progress is kept per lane. A change needs a new version beside this one.
+    #[test]
+    fn golden_values_of_version_1() {
+        let keys: [&[u8]; 8] = [b"", b"a", b"b", b"N14228", b"user-42", b"\x00\xff", "Zürich".as_bytes(), &[0x78; 256]];
+        let lanes = |factor| keys.map(|k| lane_of(1, factor, k));
+        assert_eq!(lanes(2), [1, 1, 0, 0, 1, 1, 0, 0]);
+        assert_eq!(lanes(4), [3, 2, 1, 1, 2, 2, 0, 1]);
+        assert_eq!(lanes(10), [9, 5, 4, 4, 6, 6, 1, 2]);
+    }
+
+    #[test]
+    fn one_lane_is_lane_0() {
+        for factor in [0, 1] {
+            assert_eq!(lane_of(1, factor, b"any"), 0);
+        }
+    }
+
+    /// Keys as people make them: counters, padded counters, counters behind a prefix.
+    #[test]
+    fn similar_keys_spread_evenly() {
+        let makers: [fn(u32) -> String; 3] = [|i| i.to_string(), |i| format!("{i:08}"), |i| format!("device-{i}")];
+        for (n, make) in makers.iter().enumerate() {
+            for factor in 2..=10u8 {
+                let mut counts = vec![0u32; usize::from(factor)];
+                for i in 0..20_000 {
+                    counts[usize::from(lane_of(1, factor, make(i).as_bytes()))] += 1;
+                }
+                let even = 20_000 / u32::from(factor);
+                let fair = |c: &u32| c.abs_diff(even) * 100 <= even * 8;
+                assert!(counts.iter().all(fair), "maker {n}, factor {factor}: {counts:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_lane_is_below_the_factor(key: Vec<u8>, factor in 1u8..) {
+            prop_assert!(lane_of(LANE_HASH_VERSION, factor, &key) < factor);
+        }
+    }
+}

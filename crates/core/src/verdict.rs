@@ -1,8 +1,18 @@
 //! What an attempt's outcome means for its batch: the truth table of semantics section 8, for streams.
+//!
+//! Where the table is silent or torn, the choice is the one that loses nothing: what cannot be understood is
+//! a complete failure, to be tried again. With reports switched off the body means nothing, and is not read.
+
+mod report;
 
 use crate::route::Entry;
+use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use millstream_types::{Mark, Outcome, Record, ResponseContext, Seq};
+use report::Report;
 use std::time::Duration;
+
+/// Most bytes of an error's type.
+const MAX_ERROR_BYTES: usize = 256;
 
 /// What an outcome means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +31,8 @@ pub enum Verdict {
     Failed {
         /// For a failure document.
         response: Option<ResponseContext>,
-        /// The error's type, at most 256 bytes.
+        /// The error's type, for the ledger, at most 256 bytes: the function's own, or one of this table's
+        /// (`Sandbox.Timedout`, `BatchItemFailures.…`).
         error: String,
     },
     /// The code did not run; no attempt is spent.
@@ -62,8 +73,70 @@ impl Sequenced for Entry {
 }
 
 /// Judges one attempt of a batch whose records are `batch`, in the order they were sent (ascending).
+///
+/// With `report_item_failures` (semantics 8, `FunctionResponseTypes`), the body is read:
+///
+/// | body | verdict |
+/// |---|---|
+/// | empty, `null`, `{}`, `""`, `[]`, an object without `batchItemFailures` | done |
+/// | `batchItemFailures` null or empty | done |
+/// | only ids of this batch | failed from the lowest; a record of an aggregate stands for the first with its number |
+/// | an id that is unknown, empty, null, no string or missing; an entry that is no object (`[{}]` too) | failed |
+/// | `batchItemFailures` neither array nor null; another JSON value; no JSON | failed |
+///
+/// The last row is ours where AWS's is unknown: its parser takes `""` and `[]` for null, which a text like
+/// `"done"` is not. Of a member given twice the last counts, as in the JSON parsers AWS uses. An id is
+/// compared as text: leading zeros count.
 #[must_use]
 pub fn verdict<T: Sequenced>(outcome: &Outcome, batch: &[T], report_item_failures: bool) -> Verdict {
-    let _ = (outcome, batch, report_item_failures);
-    todo!()
+    match outcome {
+        Outcome::Response(_) if !report_item_failures => Verdict::Done,
+        Outcome::Response(body) => of_report(report::read(body, batch)),
+        Outcome::FunctionError(error) => failed(error_type(error), Some("Unhandled")),
+        Outcome::Timeout { .. } => failed("Sandbox.Timedout", Some("Unhandled")),
+        Outcome::Throttled { retry_after } => Verdict::Throttled { retry_after: *retry_after },
+        // The code did not run, so it cannot cost an attempt (semantics 7, "service errors").
+        Outcome::Unreachable { .. } => Verdict::Throttled { retry_after: None },
+    }
 }
+
+fn of_report(report: Report) -> Verdict {
+    match report {
+        Report::NoFailure => Verdict::Done,
+        Report::From(index) => Verdict::FailedFrom { index, response: response(None) },
+        Report::Invalid(why) => failed(&why, None),
+    }
+}
+
+fn failed(error: &str, function_error: Option<&str>) -> Verdict {
+    let error = error[..error.floor_char_boundary(MAX_ERROR_BYTES)].to_owned();
+    Verdict::Failed { response: Some(response(function_error)), error }
+}
+
+/// Whenever the code ran, or was to run, AWS says 200.
+fn response(function_error: Option<&str>) -> ResponseContext {
+    ResponseContext {
+        status_code: 200,
+        executed_version: "$LATEST".to_owned(),
+        function_error: function_error.map(str::to_owned),
+    }
+}
+
+/// The error's own type, or one that tells its kind.
+fn error_type(error: &FunctionError) -> &str {
+    if !error.error_type.is_empty() {
+        return &error.error_type;
+    }
+    match error.kind {
+        FunctionErrorKind::Raised => "Unhandled",
+        FunctionErrorKind::Exited => "Runtime.ExitError",
+        FunctionErrorKind::Crashed => "Runtime.Crashed",
+        FunctionErrorKind::Garbage => "Runtime.InvalidResponse",
+        FunctionErrorKind::ResponseTooLarge => "Function.ResponseSizeTooLarge",
+        FunctionErrorKind::Init => "Runtime.InitError",
+        FunctionErrorKind::InitTimeout => "Runtime.InitTimeout",
+    }
+}
+
+#[cfg(test)]
+mod tests;
