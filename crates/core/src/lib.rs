@@ -12,6 +12,7 @@ mod json;
 pub mod lane_hash;
 pub mod lineage;
 pub mod mapping_state;
+pub mod reconcile;
 pub mod restart;
 pub mod route;
 pub mod shard;

@@ -40,12 +40,24 @@ pub struct PageIn {
     pub lanes: Vec<Vec<Entry>>,
     /// How far the page looked; none if nothing was ever read.
     pub through: Option<Mark>,
-    /// The source says that nothing follows.
+    /// The shard is closed and nothing follows.
     pub end: bool,
+    /// The source had nothing to return: all there is has been read.
+    pub tip: bool,
     /// Behind the newest record, in ms.
     pub lag_ms: u64,
     /// Records not yet read, where known.
     pub lag_records: Option<u64>,
+}
+
+/// A read of the catch-up cursor on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CatchingUp {
+    pub(super) serial: u64,
+    pub(super) from: Option<Mark>,
+    /// Where the main cursor stood when it was ordered: a read that comes later and finds nothing says that
+    /// there is nothing left up to here.
+    pub(super) main_was_at: Option<Mark>,
 }
 
 /// Where the two cursors stand.
@@ -54,7 +66,7 @@ pub(super) struct Cursors {
     pub(super) read_through: Option<Mark>,
     pub(super) at_end: bool,
     pub(super) main: Option<u64>,
-    pub(super) catch_up: Option<(u64, Option<Mark>)>,
+    pub(super) catch_up: Option<CatchingUp>,
     pub(super) serial: u64,
     pub(super) lag_ms: Option<u64>,
     pub(super) lag_records: Option<u64>,
@@ -79,7 +91,7 @@ impl Cursors {
         }
         let from = lanes.iter().filter(|l| l.wants_catch_up(limits)).filter_map(|l| l.lagging).min()?;
         self.serial += 1;
-        self.catch_up = Some((self.serial, from));
+        self.catch_up = Some(CatchingUp { serial: self.serial, from, main_was_at: self.read_through });
         Some(self.order(Cursor::CatchUp, after(from, start), limits))
     }
 

@@ -48,6 +48,8 @@ pub struct ShardSnapshot {
     pub lag_ms: Option<u64>,
     /// Records not yet read, where known.
     pub lag_records: Option<u64>,
+    /// When the oldest record that was read and is not finished arrived at the source.
+    pub oldest_unfinished: Option<Wall>,
     /// Records read and not finished.
     pub held_records: u64,
     /// Whether a lane has records left at the source.
@@ -110,6 +112,7 @@ impl ShardMachine {
             read_through: through,
             lag_ms: self.cursors.lag_ms,
             lag_records: self.cursors.lag_records,
+            oldest_unfinished: self.lanes.iter().filter_map(oldest).min(),
             held_records: self.lanes.iter().map(held).sum(),
             lagging: self.lanes.iter().any(|l| l.lagging.is_some()),
             buffered_bytes: self.buffered_bytes() as u64,
@@ -136,6 +139,11 @@ impl ShardMachine {
     pub fn last_attempt_failed(&self) -> Option<bool> {
         self.last_attempt_failed
     }
+}
+
+fn oldest(lane: &Lane) -> Option<Wall> {
+    let in_head = lane.head.as_ref().and_then(|h| h.slice(h.current()?.range.clone()).first());
+    in_head.or_else(|| lane.waiting.front().map(|w| &w.entry.record)).map(|r| r.arrival)
 }
 
 fn held(lane: &Lane) -> u64 {

@@ -140,19 +140,17 @@ impl ShardMachine {
     }
 
     fn take_catch_up(&mut self, page: PageIn, now: Now) {
-        let Some((serial, from)) = self.cursors.catch_up else { return };
-        if serial != page.serial {
-            return;
-        }
+        let Some(order) = self.cursors.catch_up.filter(|o| o.serial == page.serial) else { return };
         self.cursors.catch_up = None;
         let limits = self.config.limits;
+        let reached = if page.tip || page.end { page.through.max(order.main_was_at) } else { page.through };
         for (lane, entries) in self.lanes.iter_mut().zip(page.lanes) {
             // A lane that had taken in less than where this page begins would get a hole.
-            let Some(taken_in) = lane.lagging.filter(|taken_in| *taken_in >= from) else { continue };
+            let Some(taken_in) = lane.lagging.filter(|taken_in| *taken_in >= order.from) else { continue };
             if lane.has_room(&limits) {
                 let fresh = entries.into_iter().filter(|e| Some(e.record.mark) > taken_in).collect();
                 accept(lane, &self.carried, fresh, now);
-                let taken_in = taken_in.max(page.through);
+                let taken_in = taken_in.max(reached);
                 lane.lagging = (taken_in < self.cursors.read_through).then_some(taken_in);
             }
         }
