@@ -46,3 +46,66 @@ pub(crate) fn spread(d: Duration, jitter: f64) -> Duration {
 fn unit(jitter: f64) -> f64 {
     if jitter.is_nan() { 0.5 } else { jitter.clamp(0.0, 1.0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NONE: f64 = 0.5;
+
+    fn ms(d: Duration) -> u64 {
+        u64::try_from(d.as_millis()).unwrap()
+    }
+
+    #[test]
+    fn retries_double_up_to_a_minute() {
+        for (failed, expected) in
+            [(0, 200), (1, 200), (2, 400), (3, 800), (9, 51_200), (10, 60_000), (64, 60_000), (u32::MAX, 60_000)]
+        {
+            assert_eq!(ms(retry_delay(failed, NONE)), expected, "after {failed}");
+        }
+    }
+
+    #[test]
+    fn throttles_double_up_to_ten_seconds() {
+        for (n, expected) in [(0, 50), (1, 50), (2, 100), (8, 6_400), (9, 10_000), (u32::MAX, 10_000)] {
+            assert_eq!(ms(throttle_delay(n, None, NONE)), expected, "throttle {n}");
+        }
+    }
+
+    #[test]
+    fn what_the_target_asks_for_wins_up_to_a_minute() {
+        for (asked, jitter, expected) in [(2_000, 0.0, 2_000), (2_000, 1.0, 2_500), (59_000, 1.0, 60_000)] {
+            assert_eq!(ms(throttle_delay(9, Some(Duration::from_millis(asked)), jitter)), expected, "asked {asked}");
+        }
+        assert_eq!(throttle_delay(1, Some(Duration::MAX), 0.0), ASKED_CAP);
+        assert_eq!(throttle_delay(1, Some(Duration::ZERO), 1.0), Duration::ZERO);
+    }
+
+    /// Semantics 7: gaps of 267 and 392 ms lie within the first two waits plus an invocation; a batch that
+    /// always fails is tried about eight times in a minute.
+    #[test]
+    fn the_curve_fits_what_was_observed() {
+        assert!(ms(retry_delay(1, 0.0)) <= 267 && 267 <= ms(retry_delay(1, 1.0)) + 50);
+        assert!(ms(retry_delay(2, 0.0)) <= 392 && 392 <= ms(retry_delay(2, 1.0)) + 50);
+        let starts = (1..).scan(0, |at, n| {
+            let this = *at;
+            *at += ms(retry_delay(n, NONE));
+            Some(this)
+        });
+        assert!((8..=10).contains(&starts.take_while(|at| *at < 60_000).count()));
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_stays_within_a_quarter(n: u32, jitter: f64) {
+            for (base, got) in [
+                (retry_delay(n, NONE), retry_delay(n, jitter)),
+                (throttle_delay(n, None, NONE), throttle_delay(n, None, jitter)),
+            ] {
+                prop_assert!(base.mul_f64(0.75) <= got && got <= base.mul_f64(1.25));
+            }
+        }
+    }
+}

@@ -1,11 +1,123 @@
 //! The document that tells a destination which records were given up (semantics, section 9).
 
+use crate::civil::iso_millis;
+use crate::json::write_string;
 use bytes::Bytes;
+use millstream_types::ResponseContext;
 use millstream_types::durable::Discard;
 
-/// The document for `discard`: metadata only, members in AWS's order, one line.
+/// The document for `discard`: metadata only, members in AWS's order, without white space.
+///
+/// `responseContext` is left out if the function never answered.
 #[must_use]
 pub fn failure_document(discard: &Discard) -> Bytes {
-    let _ = discard;
-    todo!()
+    let response = discard.response.as_ref().map(response_context).unwrap_or_default();
+    let document = format!(
+        concat!(
+            r#"{{"requestContext":{{"requestId":{},"functionArn":{},"condition":{},"approximateInvokeCount":{}}},"#,
+            r#"{}"version":"1.0","timestamp":{},"KinesisBatchInfo":{{"shardId":{},"#,
+            r#""startSequenceNumber":{},"endSequenceNumber":{},"approximateArrivalOfFirstRecord":{},"#,
+            r#""approximateArrivalOfLastRecord":{},"batchSize":{},"streamArn":{}}}}}"#
+        ),
+        quoted(&discard.request_id.to_string()),
+        quoted(&discard.function_arn),
+        quoted(discard.condition.as_str()),
+        discard.invoke_count,
+        response,
+        quoted(&iso_millis(discard.at)),
+        quoted(discard.shard.as_str()),
+        quoted(&discard.first.seq.to_string()),
+        quoted(&discard.last.seq.to_string()),
+        quoted(&iso_millis(discard.first_arrival)),
+        quoted(&iso_millis(discard.last_arrival)),
+        discard.records,
+        quoted(&discard.source_arn),
+    );
+    document.into()
+}
+
+/// `"responseContext":{…},`; `functionError` is null after a partial failure (semantics 8).
+fn response_context(response: &ResponseContext) -> String {
+    format!(
+        r#""responseContext":{{"statusCode":{},"executedVersion":{},"functionError":{}}},"#,
+        response.status_code,
+        quoted(&response.executed_version),
+        response.function_error.as_deref().map_or_else(|| "null".to_owned(), quoted),
+    )
+}
+
+/// `text` as a JSON string.
+fn quoted(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    write_string(text, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millstream_types::durable::DiscardCondition;
+    use millstream_types::ids::DiscardId;
+    use millstream_types::{MappingId, Mark, Namespace, RequestId, Seq, ShardId, Wall};
+
+    fn discard(condition: DiscardCondition, response: Option<ResponseContext>) -> Discard {
+        Discard {
+            id: DiscardId::from_random(1),
+            namespace: Namespace::default(),
+            mapping: MappingId::from_random(2),
+            shard: ShardId::new("shardId-000000000000").unwrap(),
+            condition,
+            request_id: RequestId::from_random(3),
+            invoke_count: 2,
+            response,
+            first: Mark::of(Seq::from_u128(41)),
+            last: Mark::of(Seq::from_u128(43)),
+            first_arrival: Wall(1_767_225_600_123),
+            last_arrival: Wall(1_767_225_601_000),
+            records: 3,
+            at: Wall(1_767_225_660_007),
+            function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
+            source_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/\"s\"".to_owned(),
+            payload: Bytes::from_static(b"never shown"),
+        }
+    }
+
+    const BATCH_INFO: &str = concat!(
+        r#""version":"1.0","timestamp":"2026-01-01T00:01:00.007Z","KinesisBatchInfo":{"#,
+        r#""shardId":"shardId-000000000000","startSequenceNumber":"41","endSequenceNumber":"43","#,
+        r#""approximateArrivalOfFirstRecord":"2026-01-01T00:00:00.123Z","#,
+        r#""approximateArrivalOfLastRecord":"2026-01-01T00:00:01.000Z","batchSize":3,"#,
+        r#""streamArn":"arn:aws:kinesis:us-east-1:000000000000:stream/\"s\""}}"#,
+    );
+
+    fn request_context(condition: &str) -> String {
+        let id = RequestId::from_random(3);
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+        format!(
+            r#"{{"requestContext":{{"requestId":"{id}","functionArn":"{arn}","condition":"{condition}","approximateInvokeCount":2}},"#
+        )
+    }
+
+    #[test]
+    fn members_are_in_awss_order() {
+        let response = |function_error: Option<&str>| {
+            let function_error = function_error.map(str::to_owned);
+            Some(ResponseContext { status_code: 200, executed_version: "$LATEST".to_owned(), function_error })
+        };
+        let context = |error| {
+            format!(r#""responseContext":{{"statusCode":200,"executedVersion":"$LATEST","functionError":{error}}},"#)
+        };
+        let exhausted = DiscardCondition::RetryAttemptsExhausted;
+        for (condition, response, expected) in [
+            (exhausted, response(Some("Unhandled")), context("\"Unhandled\"")),
+            (exhausted, response(None), context("null")),
+            (exhausted, None, String::new()),
+            (DiscardCondition::RecordAgeExceeded, None, String::new()),
+        ] {
+            let document = failure_document(&discard(condition, response));
+            let expected = format!("{}{expected}{BATCH_INFO}", request_context(condition.as_str()));
+            assert_eq!(document, expected);
+            assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
+        }
+    }
 }

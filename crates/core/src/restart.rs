@@ -56,3 +56,55 @@ impl Restarts {
         self.failures
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn at(ms: u64) -> Mono {
+        Mono(ms * MS)
+    }
+
+    #[test]
+    fn every_failure_waits_twice_as_long_up_to_the_cap() {
+        let mut restarts = Restarts::new(RestartPolicy::default(), at(0));
+        let mut now = 0;
+        for wait in [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000] {
+            now += 5;
+            assert_eq!(restarts.on_failure(at(now), 0.5), at(now + wait));
+            now += wait;
+        }
+        assert_eq!(restarts.failures(), 11);
+    }
+
+    #[test]
+    fn a_minute_of_health_forgets_the_past() {
+        for (ran, wait, failures) in [(59_999, 800, 4), (60_000, 100, 1)] {
+            let mut restarts = Restarts::new(RestartPolicy::default(), at(0));
+            for _ in 0..2 {
+                let _ = restarts.on_failure(at(0), 0.5);
+            }
+            let started = restarts.on_failure(at(0), 0.5);
+            let failed = started.plus(Duration::from_millis(ran));
+            assert_eq!(restarts.on_failure(failed, 0.5), failed.plus(Duration::from_millis(wait)), "ran {ran} ms");
+            assert_eq!(restarts.failures(), failures);
+        }
+    }
+
+    #[test]
+    fn the_wait_before_a_restart_is_no_health() {
+        let policy = RestartPolicy { first_ms: 120_000, cap_ms: 240_000, ..RestartPolicy::default() };
+        let mut restarts = Restarts::new(policy, at(0));
+        let started = restarts.on_failure(at(0), 0.5);
+        assert_eq!(restarts.on_failure(started, 0.5), started.plus(Duration::from_secs(240)));
+    }
+
+    #[test]
+    fn jitter_moves_a_restart_by_a_quarter() {
+        for (jitter, wait) in [(0.0, 75), (1.0, 125), (f64::NAN, 100)] {
+            assert_eq!(Restarts::new(RestartPolicy::default(), at(0)).on_failure(at(0), jitter), at(wait));
+        }
+    }
+}
