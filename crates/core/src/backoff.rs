@@ -15,7 +15,10 @@ const ASKED_CAP: Duration = Duration::from_secs(60);
 /// 60 s, then ±25 % by `jitter` (0 to 1, 0.5 for none).
 #[must_use]
 pub fn retry_delay(attempts_failed: u32, jitter: f64) -> Duration {
-    spread(doubled(RETRY_FIRST_MS, attempts_failed.saturating_sub(1), RETRY_CAP_MS), jitter)
+    spread(
+        doubled(RETRY_FIRST_MS, attempts_failed.saturating_sub(1), RETRY_CAP_MS),
+        jitter,
+    )
 }
 
 /// How long a batch waits after its `consecutive`-th throttle in a row (from 1): what the target asked for, up
@@ -26,8 +29,14 @@ pub fn retry_delay(attempts_failed: u32, jitter: f64) -> Duration {
 #[must_use]
 pub fn throttle_delay(consecutive: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     match asked {
-        Some(asked) => asked.min(ASKED_CAP).mul_f64(1.0 + 0.25 * unit(jitter)).min(ASKED_CAP),
-        None => spread(doubled(THROTTLE_FIRST_MS, consecutive.saturating_sub(1), THROTTLE_CAP_MS), jitter),
+        Some(asked) => asked
+            .min(ASKED_CAP)
+            .mul_f64(1.0 + 0.25 * unit(jitter))
+            .min(ASKED_CAP),
+        None => spread(
+            doubled(THROTTLE_FIRST_MS, consecutive.saturating_sub(1), THROTTLE_CAP_MS),
+            jitter,
+        ),
     }
 }
 
@@ -44,7 +53,11 @@ pub(crate) fn spread(d: Duration, jitter: f64) -> Duration {
 
 /// Keeps what callers supply within 0 and 1; not a number counts as no jitter.
 fn unit(jitter: f64) -> f64 {
-    if jitter.is_nan() { 0.5 } else { jitter.clamp(0.0, 1.0) }
+    if jitter.is_nan() {
+        0.5
+    } else {
+        jitter.clamp(0.0, 1.0)
+    }
 }
 
 #[cfg(test)]
@@ -60,16 +73,30 @@ mod tests {
 
     #[test]
     fn retries_double_up_to_a_minute() {
-        for (failed, expected) in
-            [(0, 200), (1, 200), (2, 400), (3, 800), (9, 51_200), (10, 60_000), (64, 60_000), (u32::MAX, 60_000)]
-        {
+        for (failed, expected) in [
+            (0, 200),
+            (1, 200),
+            (2, 400),
+            (3, 800),
+            (9, 51_200),
+            (10, 60_000),
+            (64, 60_000),
+            (u32::MAX, 60_000),
+        ] {
             assert_eq!(ms(retry_delay(failed, NONE)), expected, "after {failed}");
         }
     }
 
     #[test]
     fn throttles_double_up_to_ten_seconds() {
-        for (n, expected) in [(0, 50), (1, 50), (2, 100), (8, 6_400), (9, 10_000), (u32::MAX, 10_000)] {
+        for (n, expected) in [
+            (0, 50),
+            (1, 50),
+            (2, 100),
+            (8, 6_400),
+            (9, 10_000),
+            (u32::MAX, 10_000),
+        ] {
             assert_eq!(ms(throttle_delay(n, None, NONE)), expected, "throttle {n}");
         }
     }
@@ -77,7 +104,11 @@ mod tests {
     #[test]
     fn what_the_target_asks_for_wins_up_to_a_minute() {
         for (asked, jitter, expected) in [(2_000, 0.0, 2_000), (2_000, 1.0, 2_500), (59_000, 1.0, 60_000)] {
-            assert_eq!(ms(throttle_delay(9, Some(Duration::from_millis(asked)), jitter)), expected, "asked {asked}");
+            assert_eq!(
+                ms(throttle_delay(9, Some(Duration::from_millis(asked)), jitter)),
+                expected,
+                "asked {asked}"
+            );
         }
         assert_eq!(throttle_delay(1, Some(Duration::MAX), 0.0), ASKED_CAP);
         assert_eq!(throttle_delay(1, Some(Duration::ZERO), 1.0), Duration::ZERO);

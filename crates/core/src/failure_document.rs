@@ -11,7 +11,11 @@ use millstream_types::durable::Discard;
 /// `responseContext` is left out if the function never answered.
 #[must_use]
 pub fn failure_document(discard: &Discard) -> Bytes {
-    let response = discard.response.as_ref().map(response_context).unwrap_or_default();
+    let response = discard
+        .response
+        .as_ref()
+        .map(response_context)
+        .unwrap_or_default();
     let document = format!(
         concat!(
             r#"{{"requestContext":{{"requestId":{},"functionArn":{},"condition":{},"approximateInvokeCount":{}}},"#,
@@ -42,7 +46,10 @@ fn response_context(response: &ResponseContext) -> String {
         r#""responseContext":{{"statusCode":{},"executedVersion":{},"functionError":{}}},"#,
         response.status_code,
         quoted(&response.executed_version),
-        response.function_error.as_deref().map_or_else(|| "null".to_owned(), quoted),
+        response
+            .function_error
+            .as_deref()
+            .map_or_else(|| "null".to_owned(), quoted),
     )
 }
 
@@ -102,10 +109,16 @@ mod tests {
     fn members_are_in_awss_order() {
         let response = |function_error: Option<&str>| {
             let function_error = function_error.map(str::to_owned);
-            Some(ResponseContext { status_code: 200, executed_version: "$LATEST".to_owned(), function_error })
+            Some(ResponseContext {
+                status_code: 200,
+                executed_version: "$LATEST".to_owned(),
+                function_error,
+            })
         };
         let context = |error| {
-            format!(r#""responseContext":{{"statusCode":200,"executedVersion":"$LATEST","functionError":{error}}},"#)
+            format!(
+                r#""responseContext":{{"statusCode":200,"executedVersion":"$LATEST","functionError":{error}}},"#
+            )
         };
         let exhausted = DiscardCondition::RetryAttemptsExhausted;
         for (condition, response, expected) in [

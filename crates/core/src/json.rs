@@ -11,7 +11,11 @@ pub(crate) fn escaped_len(text: &[u8]) -> usize {
         return text.len();
     }
     let chunk_len = |c: std::str::Utf8Chunk<'_>| {
-        let bad = if c.invalid().is_empty() { 0 } else { REPLACEMENT.len() };
+        let bad = if c.invalid().is_empty() {
+            0
+        } else {
+            REPLACEMENT.len()
+        };
         c.valid().bytes().map(byte_len).sum::<usize>() + bad
     };
     text.utf8_chunks().map(chunk_len).sum()
@@ -40,7 +44,8 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 
 /// Whether the bytes stand for themselves: printable ASCII without quote and backslash.
 fn is_plain(text: &[u8]) -> bool {
-    text.iter().all(|b| matches!(b, 0x20..=0x7f) && !matches!(b, b'"' | b'\\'))
+    text.iter()
+        .all(|b| matches!(b, 0x20..=0x7f) && !matches!(b, b'"' | b'\\'))
 }
 
 /// The letter of a short escape.

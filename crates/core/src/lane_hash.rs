@@ -28,7 +28,9 @@ pub fn lane_of(version: u8, factor: u8, partition_key: &[u8]) -> u8 {
 
 /// FNV-1a, 64 bits.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| {
+        (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// The finaliser of MurmurHash3: FNV alone leaves the high bits, which [`reduce`] uses, poorly mixed.
@@ -51,9 +53,11 @@ mod tests {
     /// FNV-1a's published test vectors.
     #[test]
     fn the_inner_hash_is_fnv1a() {
-        for (text, hash) in
-            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
-        {
+        for (text, hash) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ] {
             assert_eq!(fnv1a(text.as_bytes()), hash, "{text}");
         }
     }
@@ -61,7 +65,16 @@ mod tests {
     /// Must never change: stored progress is kept per lane. A change needs a new version beside this one.
     #[test]
     fn golden_values_of_version_1() {
-        let keys: [&[u8]; 8] = [b"", b"a", b"b", b"N14228", b"user-42", b"\x00\xff", "Zürich".as_bytes(), &[0x78; 256]];
+        let keys: [&[u8]; 8] = [
+            b"",
+            b"a",
+            b"b",
+            b"N14228",
+            b"user-42",
+            b"\x00\xff",
+            "Zürich".as_bytes(),
+            &[0x78; 256],
+        ];
         let lanes = |factor| keys.map(|k| lane_of(1, factor, k));
         assert_eq!(lanes(2), [1, 1, 0, 0, 1, 1, 0, 0]);
         assert_eq!(lanes(4), [3, 2, 1, 1, 2, 2, 0, 1]);
@@ -78,7 +91,11 @@ mod tests {
     /// Keys as people make them: counters, padded counters, counters behind a prefix.
     #[test]
     fn similar_keys_spread_evenly() {
-        let makers: [fn(u32) -> String; 3] = [|i| i.to_string(), |i| format!("{i:08}"), |i| format!("device-{i}")];
+        let makers: [fn(u32) -> String; 3] = [
+            |i| i.to_string(),
+            |i| format!("{i:08}"),
+            |i| format!("device-{i}"),
+        ];
         for (n, make) in makers.iter().enumerate() {
             for factor in 2..=10u8 {
                 let mut counts = vec![0u32; usize::from(factor)];

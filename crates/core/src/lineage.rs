@@ -57,7 +57,14 @@ impl<'a> Plan<'a> {
     ) -> Self {
         let by_id = listed.iter().map(|shard| (&shard.id, shard)).collect();
         let pinned: BTreeSet<&ShardId> = pin.shards.iter().collect();
-        let mut plan = Self { by_id, pin, pinned, finished, started, read: BTreeSet::new() };
+        let mut plan = Self {
+            by_id,
+            pin,
+            pinned,
+            finished,
+            started,
+            read: BTreeSet::new(),
+        };
         plan.read = plan.to_be_read(listed);
         plan
     }
@@ -73,10 +80,23 @@ impl<'a> Plan<'a> {
             let mut gone = parents(shard).filter(|parent| !self.by_id.contains_key(parent));
             gone.next().is_some() && !before.contains(&shard.id) && !self.closed_before_the_pin(shard)
         };
-        let known = self.pinned.iter().copied().chain(self.finished).chain(self.started);
-        let orphans = listed.iter().filter(|shard| orphaned(shard)).map(|shard| &shard.id);
-        let reached = reach(known.chain(orphans), |id| children.get(id).into_iter().flatten().copied());
-        reached.into_iter().filter(|id| self.by_id.contains_key(id)).collect()
+        let known = self
+            .pinned
+            .iter()
+            .copied()
+            .chain(self.finished)
+            .chain(self.started);
+        let orphans = listed
+            .iter()
+            .filter(|shard| orphaned(shard))
+            .map(|shard| &shard.id);
+        let reached = reach(known.chain(orphans), |id| {
+            children.get(id).into_iter().flatten().copied()
+        });
+        reached
+            .into_iter()
+            .filter(|id| self.by_id.contains_key(id))
+            .collect()
     }
 
     /// The ancestors of the pinned shards, as far as they are listed.
@@ -100,7 +120,11 @@ impl<'a> Plan<'a> {
     }
 
     fn position(&self, id: &ShardId) -> Position {
-        if self.pinned.contains(id) { self.pin.position } else { Position::Trim }
+        if self.pinned.contains(id) {
+            self.pin.position
+        } else {
+            Position::Trim
+        }
     }
 }
 

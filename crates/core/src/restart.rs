@@ -19,7 +19,11 @@ pub struct RestartPolicy {
 impl Default for RestartPolicy {
     /// 100 ms, doubling to 30 s; healthy after 60 s.
     fn default() -> Self {
-        Self { first_ms: 100, cap_ms: 30_000, healthy_after: Duration::from_secs(60) }
+        Self {
+            first_ms: 100,
+            cap_ms: 30_000,
+            healthy_after: Duration::from_secs(60),
+        }
     }
 }
 
@@ -35,7 +39,11 @@ impl Restarts {
     /// For a child that is started at `now`.
     #[must_use]
     pub fn new(policy: RestartPolicy, now: Mono) -> Self {
-        Self { policy, failures: 0, started: now }
+        Self {
+            policy,
+            failures: 0,
+            started: now,
+        }
     }
 
     /// The child ended, or could not be started, at `now`. Returns when to start it again: the policy's wait
@@ -71,7 +79,9 @@ mod tests {
     fn every_failure_waits_twice_as_long_up_to_the_cap() {
         let mut restarts = Restarts::new(RestartPolicy::default(), at(0));
         let mut now = 0;
-        for wait in [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000] {
+        for wait in [
+            100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000,
+        ] {
             now += 5;
             assert_eq!(restarts.on_failure(at(now), 0.5), at(now + wait));
             now += wait;
@@ -88,23 +98,37 @@ mod tests {
             }
             let started = restarts.on_failure(at(0), 0.5);
             let failed = started.plus(Duration::from_millis(ran));
-            assert_eq!(restarts.on_failure(failed, 0.5), failed.plus(Duration::from_millis(wait)), "ran {ran} ms");
+            assert_eq!(
+                restarts.on_failure(failed, 0.5),
+                failed.plus(Duration::from_millis(wait)),
+                "ran {ran} ms"
+            );
             assert_eq!(restarts.failures(), failures);
         }
     }
 
     #[test]
     fn the_wait_before_a_restart_is_no_health() {
-        let policy = RestartPolicy { first_ms: 120_000, cap_ms: 240_000, ..RestartPolicy::default() };
+        let policy = RestartPolicy {
+            first_ms: 120_000,
+            cap_ms: 240_000,
+            ..RestartPolicy::default()
+        };
         let mut restarts = Restarts::new(policy, at(0));
         let started = restarts.on_failure(at(0), 0.5);
-        assert_eq!(restarts.on_failure(started, 0.5), started.plus(Duration::from_secs(240)));
+        assert_eq!(
+            restarts.on_failure(started, 0.5),
+            started.plus(Duration::from_secs(240))
+        );
     }
 
     #[test]
     fn jitter_moves_a_restart_by_a_quarter() {
         for (jitter, wait) in [(0.0, 75), (1.0, 125), (f64::NAN, 100)] {
-            assert_eq!(Restarts::new(RestartPolicy::default(), at(0)).on_failure(at(0), jitter), at(wait));
+            assert_eq!(
+                Restarts::new(RestartPolicy::default(), at(0)).on_failure(at(0), jitter),
+                at(wait)
+            );
         }
     }
 }

@@ -34,8 +34,11 @@ pub struct RoutedPage {
 #[must_use]
 pub fn route_page(records: Vec<Record>, lanes: u8, shape: &EventShape) -> RoutedPage {
     let factor = lanes.max(1);
-    let mut page =
-        RoutedPage { lanes: vec![Vec::new(); usize::from(factor)], records: records.len(), ..Default::default() };
+    let mut page = RoutedPage {
+        lanes: vec![Vec::new(); usize::from(factor)],
+        records: records.len(),
+        ..Default::default()
+    };
     let mut lane_bytes = vec![0; usize::from(factor)];
     if factor == 1 {
         page.lanes[0].reserve_exact(records.len());
@@ -81,12 +84,21 @@ mod tests {
     use proptest::prelude::*;
 
     fn shape() -> EventShape {
-        EventShape::kinesis("arn", "us-east-1", &ShardId::new("shardId-000000000000").unwrap(), "role")
+        EventShape::kinesis(
+            "arn",
+            "us-east-1",
+            &ShardId::new("shardId-000000000000").unwrap(),
+            "role",
+        )
     }
 
     /// Records whose keys and payloads are slices of one page, as a reader returns them.
     fn page(specs: &[(Vec<u8>, Vec<u8>)]) -> (Bytes, Vec<Record>) {
-        let bytes: Bytes = specs.iter().flat_map(|(key, data)| key.iter().chain(data)).copied().collect();
+        let bytes: Bytes = specs
+            .iter()
+            .flat_map(|(key, data)| key.iter().chain(data))
+            .copied()
+            .collect();
         let mut rest = bytes.clone();
         let record = |(i, (key, data)): (usize, &(Vec<u8>, Vec<u8>))| Record {
             mark: Mark::of(Seq::from_u128(i as u128)),
@@ -106,7 +118,14 @@ mod tests {
     #[test]
     fn an_empty_page_has_its_lanes() {
         let routed = route_page(Vec::new(), 3, &shape());
-        assert_eq!(routed, RoutedPage { lanes: vec![Vec::new(); 3], records: 0, bytes: 0 });
+        assert_eq!(
+            routed,
+            RoutedPage {
+                lanes: vec![Vec::new(); 3],
+                records: 0,
+                bytes: 0
+            }
+        );
         assert_eq!(route_page(Vec::new(), 0, &shape()).lanes.len(), 1);
     }
 
@@ -117,7 +136,10 @@ mod tests {
         assert_eq!((routed.records, routed.bytes), (2, 7));
         let got: Vec<Record> = routed.lanes[0].iter().map(|e| e.record.clone()).collect();
         assert_eq!(got, records);
-        assert!(got.iter().all(|r| lies_within(&bytes, &r.data) && lies_within(&bytes, &r.partition_key)));
+        assert!(
+            got.iter()
+                .all(|r| lies_within(&bytes, &r.data) && lies_within(&bytes, &r.partition_key))
+        );
     }
 
     #[test]

@@ -94,7 +94,9 @@ pub fn verdict<T: Sequenced>(outcome: &Outcome, batch: &[T], report_item_failure
         Outcome::Response(body) => of_report(report::read(body, batch)),
         Outcome::FunctionError(error) => failed(error_type(error), Some("Unhandled")),
         Outcome::Timeout { .. } => failed("Sandbox.Timedout", Some("Unhandled")),
-        Outcome::Throttled { retry_after } => Verdict::Throttled { retry_after: *retry_after },
+        Outcome::Throttled { retry_after } => Verdict::Throttled {
+            retry_after: *retry_after,
+        },
         // The code did not run, so it cannot cost an attempt (semantics 7, "service errors").
         Outcome::Unreachable { .. } => Verdict::Throttled { retry_after: None },
     }
@@ -103,14 +105,20 @@ pub fn verdict<T: Sequenced>(outcome: &Outcome, batch: &[T], report_item_failure
 fn of_report(report: Report) -> Verdict {
     match report {
         Report::NoFailure => Verdict::Done,
-        Report::From(index) => Verdict::FailedFrom { index, response: response(None) },
+        Report::From(index) => Verdict::FailedFrom {
+            index,
+            response: response(None),
+        },
         Report::Invalid(why) => failed(&why, None),
     }
 }
 
 fn failed(error: &str, function_error: Option<&str>) -> Verdict {
     let error = error[..error.floor_char_boundary(MAX_ERROR_BYTES)].to_owned();
-    Verdict::Failed { response: Some(response(function_error)), error }
+    Verdict::Failed {
+        response: Some(response(function_error)),
+        error,
+    }
 }
 
 /// Whenever the code ran, or was to run, AWS says 200.

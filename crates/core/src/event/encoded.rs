@@ -16,8 +16,15 @@ pub struct EncodedEvent {
 
 impl EncodedEvent {
     pub(super) fn new(body: Vec<u8>, ends: Vec<usize>) -> Self {
-        debug_assert_eq!(body.len(), ends.last().copied().unwrap_or(OPEN.len()) + 2, "record ends lead to the close");
-        Self { body: body.into(), ends }
+        debug_assert_eq!(
+            body.len(),
+            ends.last().copied().unwrap_or(OPEN.len()) + 2,
+            "record ends lead to the close"
+        );
+        Self {
+            body: body.into(),
+            ends,
+        }
     }
 
     /// How many records it holds.
@@ -73,7 +80,11 @@ impl EncodedEvent {
         if range.start >= end {
             return OPEN.len()..OPEN.len();
         }
-        let first = if range.start == 0 { OPEN.len() } else { self.ends[range.start - 1] + 1 };
+        let first = if range.start == 0 {
+            OPEN.len()
+        } else {
+            self.ends[range.start - 1] + 1
+        };
         first..self.ends[end - 1]
     }
 }

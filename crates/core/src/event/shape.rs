@@ -67,7 +67,11 @@ impl EventShape {
         write_string(shard.as_str(), &mut window);
         window.extend_from_slice(br#","eventSourceARN":"#);
         write_string(source_arn, &mut window);
-        Self { id: id.into(), tail: tail.into(), window: window.into() }
+        Self {
+            id: id.into(),
+            tail: tail.into(),
+            window: window.into(),
+        }
     }
 
     /// How many bytes the record takes in an event, exactly, without a comma.
@@ -90,7 +94,9 @@ impl EventShape {
     /// [lengths](Self::record_len).
     #[must_use]
     pub fn event_len(record_lens: impl IntoIterator<Item = usize>) -> usize {
-        let (records, bytes) = record_lens.into_iter().fold((0usize, 0usize), |(n, sum), len| (n + 1, sum + len));
+        let (records, bytes) = record_lens
+            .into_iter()
+            .fold((0usize, 0usize), |(n, sum), len| (n + 1, sum + len));
         Self::ENVELOPE_LEN + bytes + records.saturating_sub(1)
     }
 
@@ -98,7 +104,13 @@ impl EventShape {
     #[must_use]
     pub fn window_len(&self, window: &WindowEnvelope) -> usize {
         let mut around = Vec::new();
-        self.write_window(&WindowEnvelope { state: Bytes::new(), ..window.clone() }, &mut around);
+        self.write_window(
+            &WindowEnvelope {
+                state: Bytes::new(),
+                ..window.clone()
+            },
+            &mut around,
+        );
         around.len() + window.state.len()
     }
 

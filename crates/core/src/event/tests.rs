@@ -74,7 +74,13 @@ fn base64(data: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let group = |chunk: &[u8]| {
         let bits = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        let letter = |i: usize| if i <= chunk.len() { ALPHABET[(bits >> (18 - 6 * i)) as usize & 63] } else { b'=' };
+        let letter = |i: usize| {
+            if i <= chunk.len() {
+                ALPHABET[(bits >> (18 - 6 * i)) as usize & 63]
+            } else {
+                b'='
+            }
+        };
         (0..4).map(|i| char::from(letter(i))).collect::<String>()
     };
     data.chunks(3).map(group).collect()
@@ -102,14 +108,21 @@ fn oracle_record(record: &Record) -> OracleRecord {
 
 fn oracle(records: &[Record], window: Option<&WindowEnvelope>) -> String {
     let window = window.map(|w| OracleWindow {
-        window: OracleSpan { start: crate::civil::iso_seconds(w.start), end: crate::civil::iso_seconds(w.end) },
+        window: OracleSpan {
+            start: crate::civil::iso_seconds(w.start),
+            end: crate::civil::iso_seconds(w.end),
+        },
         state: RawValue::from_string(String::from_utf8(w.state.to_vec()).unwrap()).unwrap(),
         shard_id: SHARD,
         event_source_arn: STREAM,
         is_final_invoke_for_window: w.is_final,
         is_window_terminated_early: w.terminated_early,
     });
-    serde_json::to_string(&OracleEvent { records: records.iter().map(oracle_record).collect(), window }).unwrap()
+    serde_json::to_string(&OracleEvent {
+        records: records.iter().map(oracle_record).collect(),
+        window,
+    })
+    .unwrap()
 }
 
 fn encoded(records: &[Record], window: Option<&WindowEnvelope>) -> String {
@@ -119,27 +132,43 @@ fn encoded(records: &[Record], window: Option<&WindowEnvelope>) -> String {
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    let key = prop_oneof![any::<String>().prop_map(Bytes::from), any::<Vec<u8>>().prop_map(Bytes::from)];
-    let arrival = prop_oneof![Just(0), 0u64..2_000, any::<u64>(), 1_600_000_000_000u64..1_900_000_000_000];
-    ("[0-9]{1,128}", arrival, key, vec(any::<u8>(), 0..200)).prop_map(|(seq, arrival, partition_key, data)| Record {
-        mark: Mark::of(seq.parse().unwrap()),
-        arrival: Wall(arrival),
-        partition_key,
-        data: data.into(),
-        trace: None,
-    })
+    let key = prop_oneof![
+        any::<String>().prop_map(Bytes::from),
+        any::<Vec<u8>>().prop_map(Bytes::from)
+    ];
+    let arrival = prop_oneof![
+        Just(0),
+        0u64..2_000,
+        any::<u64>(),
+        1_600_000_000_000u64..1_900_000_000_000
+    ];
+    ("[0-9]{1,128}", arrival, key, vec(any::<u8>(), 0..200)).prop_map(
+        |(seq, arrival, partition_key, data)| Record {
+            mark: Mark::of(seq.parse().unwrap()),
+            arrival: Wall(arrival),
+            partition_key,
+            data: data.into(),
+            trace: None,
+        },
+    )
 }
 
 fn window() -> impl Strategy<Value = WindowEnvelope> {
-    (0u64..9_000_000_000_000, 0u64..9_000_000_000_000, any::<Vec<String>>(), any::<(bool, bool)>()).prop_map(
-        |(start, end, state, (is_final, terminated_early))| WindowEnvelope {
-            start: Wall(start),
-            end: Wall(end),
-            state: to_raw_value(&state).unwrap().get().to_owned().into(),
-            is_final,
-            terminated_early,
-        },
+    (
+        0u64..9_000_000_000_000,
+        0u64..9_000_000_000_000,
+        any::<Vec<String>>(),
+        any::<(bool, bool)>(),
     )
+        .prop_map(
+            |(start, end, state, (is_final, terminated_early))| WindowEnvelope {
+                start: Wall(start),
+                end: Wall(end),
+                state: to_raw_value(&state).unwrap().get().to_owned().into(),
+                is_final,
+                terminated_early,
+            },
+        )
 }
 
 fn lens(records: &[Record]) -> usize {
@@ -149,7 +178,9 @@ fn lens(records: &[Record]) -> usize {
 
 #[test]
 fn one_record_is_as_in_the_specification() {
-    let seq: Seq = "49590338271490256608559692538361571095921575989136588898".parse().unwrap();
+    let seq: Seq = "49590338271490256608559692538361571095921575989136588898"
+        .parse()
+        .unwrap();
     let record = Record {
         mark: Mark::of(seq),
         arrival: Wall(1_607_497_475_000),
@@ -175,7 +206,10 @@ fn no_records_make_an_empty_list() {
     assert_eq!(EventShape::ENVELOPE_LEN, encoded(&[], None).len());
     assert_eq!(EventShape::event_len([]), EventShape::ENVELOPE_LEN);
     let event = shape().encode_indexed([], Vec::new());
-    assert_eq!((event.records(), event.whole(), event.part(0..5)), (0, event.whole(), event.whole()));
+    assert_eq!(
+        (event.records(), event.whole(), event.part(0..5)),
+        (0, event.whole(), event.whole())
+    );
 }
 
 #[test]
@@ -212,8 +246,14 @@ fn constant_parts_are_escaped_too() {
     let event: serde_json::Value = serde_json::from_slice(&out).unwrap();
     let got = &event["Records"][0];
     assert_eq!(got["eventID"], "shardId-000000000000:7");
-    assert_eq!((&got["eventSourceARN"], &got["awsRegion"]), (&"arn\"1".into(), &"re\\gion".into()));
-    assert_eq!((&got["invokeIdentityArn"], &got["kinesis"]["data"]), (&"ro\tle".into(), &"".into()));
+    assert_eq!(
+        (&got["eventSourceARN"], &got["awsRegion"]),
+        (&"arn\"1".into(), &"re\\gion".into())
+    );
+    assert_eq!(
+        (&got["invokeIdentityArn"], &got["kinesis"]["data"]),
+        (&"ro\tle".into(), &"".into())
+    );
 }
 
 #[test]

@@ -30,46 +30,163 @@ fn family(text: &str) -> Vec<ShardInfo> {
 }
 
 fn pin(position: Position, names: &str) -> StartPin {
-    StartPin { position, shards: ids(names).into_iter().collect() }
+    StartPin {
+        position,
+        shards: ids(names).into_iter().collect(),
+    }
 }
 
 fn names(started: &[(ShardId, Position)]) -> String {
-    started.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>().join(" ")
+    started
+        .iter()
+        .map(|(id, _)| id.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
 fn known_families() {
-    struct Case(&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
+    struct Case(
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+    );
     let cases = [
         // what, listed, pinned, finished, started, expected
         Case("all first shards at once", "a b c", "a b c", "", "", "a b c"),
         Case("what runs is not started again", "a b c", "a b c", "", "a c", "b"),
-        Case("what is finished is not started again", "a b", "a b", "a", "", "b"),
-        Case("children wait for a parent that runs", "a b<a c<a", "a", "", "a", ""),
-        Case("children wait for a parent that is only to start", "a b<a c<a", "a", "", "", "a"),
+        Case(
+            "what is finished is not started again",
+            "a b",
+            "a b",
+            "a",
+            "",
+            "b",
+        ),
+        Case(
+            "children wait for a parent that runs",
+            "a b<a c<a",
+            "a",
+            "",
+            "a",
+            "",
+        ),
+        Case(
+            "children wait for a parent that is only to start",
+            "a b<a c<a",
+            "a",
+            "",
+            "",
+            "a",
+        ),
         Case("siblings start together", "a b<a c<a", "a", "a", "a", "b c"),
-        Case("a merged shard waits for both", "a b c<a+b", "a b", "a", "a b", ""),
-        Case("a merged shard starts after both", "a b c<a+b", "a b", "a b", "a b", "c"),
-        Case("pinned children wait for their pinned parent", "a b<a c<a", "a b c", "", "", "a"),
+        Case(
+            "a merged shard waits for both",
+            "a b c<a+b",
+            "a b",
+            "a",
+            "a b",
+            "",
+        ),
+        Case(
+            "a merged shard starts after both",
+            "a b c<a+b",
+            "a b",
+            "a b",
+            "a b",
+            "c",
+        ),
+        Case(
+            "pinned children wait for their pinned parent",
+            "a b<a c<a",
+            "a b c",
+            "",
+            "",
+            "a",
+        ),
         Case("grandchildren wait for children", "a b<a c<b", "a", "a", "a", "b"),
-        Case("an ancestor of a pinned shard is never read, nor waited for", "a b<a", "b", "", "", "b"),
-        Case("nor is an ancestor whose own parent is gone", "b<a c<b", "c", "", "", "c"),
+        Case(
+            "an ancestor of a pinned shard is never read, nor waited for",
+            "a b<a",
+            "b",
+            "",
+            "",
+            "b",
+        ),
+        Case(
+            "nor is an ancestor whose own parent is gone",
+            "b<a c<b",
+            "c",
+            "",
+            "",
+            "c",
+        ),
         Case("a stranger is never read", "a x", "a", "", "", "a"),
         Case("nor are its descendants", "a x y<x", "a", "", "", "a"),
-        Case("a parent that is gone and never started is over", "b<a c<a", "a", "", "", "b c"),
-        Case("a parent that is gone and unfinished is waited for", "b<a c<a", "a", "", "a", ""),
-        Case("a parent that is gone and finished is over", "b<a c<a", "a", "a", "a", "b c"),
-        Case("one parent gone, the other not yet done", "b c<a+b", "a b", "", "b", ""),
+        Case(
+            "a parent that is gone and never started is over",
+            "b<a c<a",
+            "a",
+            "",
+            "",
+            "b c",
+        ),
+        Case(
+            "a parent that is gone and unfinished is waited for",
+            "b<a c<a",
+            "a",
+            "",
+            "a",
+            "",
+        ),
+        Case(
+            "a parent that is gone and finished is over",
+            "b<a c<a",
+            "a",
+            "a",
+            "a",
+            "b c",
+        ),
+        Case(
+            "one parent gone, the other not yet done",
+            "b c<a+b",
+            "a b",
+            "",
+            "b",
+            "",
+        ),
         Case("one parent gone, the other done", "b c<a+b", "a b", "b", "b", "c"),
-        Case("a descendant whose lineage is lost is read", "d<c e<d", "a", "a", "a", "d"),
+        Case(
+            "a descendant whose lineage is lost is read",
+            "d<c e<d",
+            "a",
+            "a",
+            "a",
+            "d",
+        ),
         Case("and so is its child after it", "d<c e<d", "a", "a d", "a d", "e"),
-        Case("a child of a merge of a stranger and a pinned shard", "a x c<a+x", "a", "a", "a", "c"),
+        Case(
+            "a child of a merge of a stranger and a pinned shard",
+            "a x c<a+x",
+            "a",
+            "a",
+            "a",
+            "c",
+        ),
         Case("a shard that names itself as parent", "a<a b<a", "a", "", "", "a"),
         Case("nothing listed", "", "a", "", "", ""),
         Case("nothing pinned", "a", "", "", "", ""),
     ];
     for Case(what, listed, pinned, finished, started, expected) in cases {
-        let got = to_start(&family(listed), &pin(Position::Trim, pinned), &ids(finished), &ids(started));
+        let got = to_start(
+            &family(listed),
+            &pin(Position::Trim, pinned),
+            &ids(finished),
+            &ids(started),
+        );
         assert_eq!(names(&got), expected, "{what}");
     }
 }
@@ -78,7 +195,14 @@ fn known_families() {
 fn pinned_shards_start_at_the_pin_and_their_descendants_at_the_beginning() {
     let at = Position::Timestamp(Wall(7));
     let got = to_start(&family("a b c<a d<a"), &pin(at, "a b"), &ids("a"), &ids("a"));
-    assert_eq!(got, [(id("b"), at), (id("c"), Position::Trim), (id("d"), Position::Trim)]);
+    assert_eq!(
+        got,
+        [
+            (id("b"), at),
+            (id("c"), Position::Trim),
+            (id("d"), Position::Trim)
+        ]
+    );
     let got = to_start(&family("a b<a c<a"), &pin(at, "a b c"), &ids("a"), &ids("a"));
     assert_eq!(got, [(id("b"), at), (id("c"), at)]);
 }
@@ -88,7 +212,12 @@ fn an_orphan_that_was_closed_before_the_pin_is_not_read() {
     for (closed, expected) in [(Some(99), ""), (Some(100), "b"), (None, "b")] {
         let mut listed = family("b<a");
         listed[0].closed = closed.map(Wall);
-        let got = to_start(&listed, &pin(Position::Timestamp(Wall(100)), "z"), &ids(""), &ids(""));
+        let got = to_start(
+            &listed,
+            &pin(Position::Timestamp(Wall(100)), "z"),
+            &ids(""),
+            &ids(""),
+        );
         assert_eq!(names(&got), expected, "closed {closed:?}");
     }
 }
@@ -154,7 +283,12 @@ impl World {
     /// Creates the mapping at LATEST: the open shards are pinned, the closed ones are history.
     fn pin(&mut self) {
         let open = self.open();
-        self.older = self.listed.iter().map(|s| s.id.clone()).filter(|id| !open.contains(id)).collect();
+        self.older = self
+            .listed
+            .iter()
+            .map(|s| s.id.clone())
+            .filter(|id| !open.contains(id))
+            .collect();
         self.pin.shards = open;
     }
 
@@ -172,12 +306,19 @@ impl World {
     }
 
     fn open(&self) -> Vec<ShardId> {
-        self.listed.iter().filter(|s| s.closed.is_none()).map(|s| s.id.clone()).collect()
+        self.listed
+            .iter()
+            .filter(|s| s.closed.is_none())
+            .map(|s| s.id.clone())
+            .collect()
     }
 
     fn close(&mut self, ids: &[ShardId]) {
         let at = Wall(self.next.into());
-        self.listed.iter_mut().filter(|s| ids.contains(&s.id)).for_each(|s| s.closed = Some(at));
+        self.listed
+            .iter_mut()
+            .filter(|s| ids.contains(&s.id))
+            .for_each(|s| s.closed = Some(at));
     }
 
     fn over(&self, id: &ShardId) -> bool {
@@ -192,7 +333,10 @@ impl World {
             let pinned = self.pin.shards.contains(id);
             prop_assert_eq!(*position, if pinned { self.pin.position } else { Position::Trim });
             for parent in &self.parents[id] {
-                prop_assert!(self.over(parent), "{id} starts before its parent {parent} is over");
+                prop_assert!(
+                    self.over(parent),
+                    "{id} starts before its parent {parent} is over"
+                );
             }
             prop_assert!(self.started.insert(id.clone()), "{id} starts twice");
         }
@@ -225,7 +369,11 @@ impl World {
             }
             Step::Expire => {
                 // In the order in which they were closed, as sources do.
-                let oldest = self.listed.iter().filter(|s| s.closed.is_some()).min_by_key(|s| (s.closed, s.id.clone()));
+                let oldest = self
+                    .listed
+                    .iter()
+                    .filter(|s| s.closed.is_some())
+                    .min_by_key(|s| (s.closed, s.id.clone()));
                 if let Some(gone) = oldest.map(|s| s.id.clone()) {
                     self.listed.retain(|s| s.id != gone);
                     self.expired.insert(gone);
@@ -241,7 +389,8 @@ impl World {
             let new = self.start()?;
             let open = self.open();
             let before = self.finished.len();
-            self.finished.extend(self.started.iter().filter(|id| !open.contains(id)).cloned());
+            self.finished
+                .extend(self.started.iter().filter(|id| !open.contains(id)).cloned());
             if new == 0 && self.finished.len() == before {
                 return Ok(());
             }

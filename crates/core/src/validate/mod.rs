@@ -10,3 +10,6 @@ pub use function::function;
 pub use mapping::{mapping, starting_position, update};
 pub use stream::stream;
 pub use violation::{Violation, Violations};
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
-//! Settings of streams.
+//! Settings of streams of the built-in broker.
 
-use super::Violations;
+use super::{Violation, Violations};
 use millstream_types::StreamSpec;
 
 /// Checks a stream's settings.
@@ -8,6 +8,13 @@ use millstream_types::StreamSpec;
 /// # Errors
 /// All rules they break.
 pub fn stream(spec: &StreamSpec) -> Result<(), Violations> {
-    let _ = spec;
-    todo!()
+    let mut found = Violations::default();
+    found.extend(Violation::outside("shard_count", spec.shards, &(1..=256), ""));
+    found.extend(Violation::outside(
+        "retention_hours",
+        spec.retention_hours,
+        &(1..=8_760),
+        "hours",
+    ));
+    found.into_result()
 }

@@ -39,7 +39,11 @@ pub(super) fn read<T: Sequenced>(body: &[u8], batch: &[T]) -> Report {
     }
     let find = |id: &str| index_of(id, batch);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let report = Reader { find: &find, level: Level::Response }.deserialize(&mut json);
+    let report = Reader {
+        find: &find,
+        level: Level::Response,
+    }
+    .deserialize(&mut json);
     match report.and_then(|report| json.end().map(|()| report)) {
         Ok(report) => report,
         Err(_) => Report::invalid("InvalidJson"),
@@ -94,7 +98,11 @@ impl<'a> Reader<'a> {
         name: &str,
         missing: Report,
     ) -> Result<Report, A::Error> {
-        let below = self.at(if matches!(self.level, Level::Response) { Level::List } else { Level::Id });
+        let below = self.at(if matches!(self.level, Level::Response) {
+            Level::List
+        } else {
+            Level::Id
+        });
         let mut report = missing;
         while let Some(found) = map.next_key_seed(Named(name))? {
             if found {
@@ -149,7 +157,11 @@ impl<'de> Visitor<'de> for Reader<'_> {
             report = report.and(one);
         }
         // An empty array is no identifier and no entry either.
-        Ok(if matches!(self.level, Level::Item | Level::Id) { self.misplaced() } else { report })
+        Ok(if matches!(self.level, Level::Item | Level::Id) {
+            self.misplaced()
+        } else {
+            report
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Report, A::Error> {

@@ -9,19 +9,31 @@ const BIG: &str = "49590338271490256608559692538361571095921575989136588898";
 
 /// Records 100, 101, 102 and one of Kinesis' size.
 fn batch() -> Vec<Seq> {
-    ["100", "101", "102", BIG].map(|text| text.parse().unwrap()).to_vec()
+    ["100", "101", "102", BIG]
+        .map(|text| text.parse().unwrap())
+        .to_vec()
 }
 
 fn judged(body: &str) -> Verdict {
-    verdict(&Outcome::Response(Bytes::copy_from_slice(body.as_bytes())), &batch(), true)
+    verdict(
+        &Outcome::Response(Bytes::copy_from_slice(body.as_bytes())),
+        &batch(),
+        true,
+    )
 }
 
 fn partial(index: usize) -> Verdict {
-    Verdict::FailedFrom { index, response: response(None) }
+    Verdict::FailedFrom {
+        index,
+        response: response(None),
+    }
 }
 
 fn invalid(why: &str) -> Verdict {
-    Verdict::Failed { response: Some(response(None)), error: format!("BatchItemFailures.{why}") }
+    Verdict::Failed {
+        response: Some(response(None)),
+        error: format!("BatchItemFailures.{why}"),
+    }
 }
 
 #[test]
@@ -47,15 +59,42 @@ fn no_failure_is_reported() {
 #[test]
 fn the_lowest_reported_record_counts() {
     for (body, index) in [
-        (r#"{"batchItemFailures":[{"itemIdentifier":"100"}]}"#.to_owned(), 0),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"101"}]}"#.to_owned(), 1),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"102"},{"itemIdentifier":"101"}]}"#.to_owned(), 1),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"102"},{"itemIdentifier":"102"}]}"#.to_owned(), 2),
-        (format!(r#" {{ "x" : [ 1 ], "batchItemFailures" : [ {{ "itemIdentifier" : "{BIG}" }} ] }} "#), 3),
-        (r#"{"batchItemFailures":[{"why":{"deep":[null]},"itemIdentifier":"101","n":1}]}"#.to_owned(), 1),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"1\u00302"}]}"#.to_owned(), 2),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"999","itemIdentifier":"102"}]}"#.to_owned(), 2),
-        (r#"{"batchItemFailures":3,"batchItemFailures":[{"itemIdentifier":"102"}]}"#.to_owned(), 2),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"100"}]}"#.to_owned(),
+            0,
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"101"}]}"#.to_owned(),
+            1,
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"102"},{"itemIdentifier":"101"}]}"#.to_owned(),
+            1,
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"102"},{"itemIdentifier":"102"}]}"#.to_owned(),
+            2,
+        ),
+        (
+            format!(r#" {{ "x" : [ 1 ], "batchItemFailures" : [ {{ "itemIdentifier" : "{BIG}" }} ] }} "#),
+            3,
+        ),
+        (
+            r#"{"batchItemFailures":[{"why":{"deep":[null]},"itemIdentifier":"101","n":1}]}"#.to_owned(),
+            1,
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"1\u00302"}]}"#.to_owned(),
+            2,
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"999","itemIdentifier":"102"}]}"#.to_owned(),
+            2,
+        ),
+        (
+            r#"{"batchItemFailures":3,"batchItemFailures":[{"itemIdentifier":"102"}]}"#.to_owned(),
+            2,
+        ),
     ] {
         assert_eq!(judged(&body), partial(index), "{body}");
     }
@@ -64,24 +103,72 @@ fn the_lowest_reported_record_counts() {
 #[test]
 fn what_is_no_valid_report_fails_the_whole_batch() {
     for (body, why) in [
-        (r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":101}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":-1.5}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":true}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":["101"]}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":[]}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":{"id":"101"}}]}"#, "InvalidIdentifier"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"999"}]}"#, "UnknownIdentifier: '999'"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"0101"}]}"#, "UnknownIdentifier: '0101'"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":" 101"}]}"#, "UnknownIdentifier: ' 101'"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"shard:101"}]}"#, "UnknownIdentifier: 'shard:101'"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"101"},{"itemIdentifier":"7"}]}"#, "UnknownIdentifier: '7'"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"7"},{"itemIdentifier":"101"}]}"#, "UnknownIdentifier: '7'"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"101","itemIdentifier":"7"}]}"#, "UnknownIdentifier: '7'"),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":101}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":-1.5}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":true}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":["101"]}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":[]}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":{"id":"101"}}]}"#,
+            "InvalidIdentifier",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"999"}]}"#,
+            "UnknownIdentifier: '999'",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"0101"}]}"#,
+            "UnknownIdentifier: '0101'",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":" 101"}]}"#,
+            "UnknownIdentifier: ' 101'",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"shard:101"}]}"#,
+            "UnknownIdentifier: 'shard:101'",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"101"},{"itemIdentifier":"7"}]}"#,
+            "UnknownIdentifier: '7'",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"7"},{"itemIdentifier":"101"}]}"#,
+            "UnknownIdentifier: '7'",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"101","itemIdentifier":"7"}]}"#,
+            "UnknownIdentifier: '7'",
+        ),
         (r#"{"batchItemFailures":[{"foo":"101"}]}"#, "InvalidEntry"),
         (r#"{"batchItemFailures":[{}]}"#, "InvalidEntry"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"101"},{}]}"#, "InvalidEntry"),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"101"},{}]}"#,
+            "InvalidEntry",
+        ),
         (r#"{"batchItemFailures":[null]}"#, "InvalidEntry"),
         (r#"{"batchItemFailures":["101"]}"#, "InvalidEntry"),
         (r#"{"batchItemFailures":[101]}"#, "InvalidEntry"),
@@ -91,7 +178,10 @@ fn what_is_no_valid_report_fails_the_whole_batch() {
         (r#"{"batchItemFailures":"101"}"#, "NotAnArray"),
         (r#"{"batchItemFailures":""}"#, "NotAnArray"),
         (r#"{"batchItemFailures":1}"#, "NotAnArray"),
-        (r#"{"batchItemFailures":[],"batchItemFailures":false}"#, "NotAnArray"),
+        (
+            r#"{"batchItemFailures":[],"batchItemFailures":false}"#,
+            "NotAnArray",
+        ),
         (r#""processed 5 records""#, "NotAnObject"),
         ("true", "NotAnObject"),
         ("200", "NotAnObject"),
@@ -100,8 +190,14 @@ fn what_is_no_valid_report_fails_the_whole_batch() {
         ("ok", "InvalidJson"),
         ("{", "InvalidJson"),
         ("{} {}", "InvalidJson"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"101"}]"#, "InvalidJson"),
-        (r#"{"batchItemFailures":[{"itemIdentifier":"\ud800"}]}"#, "InvalidJson"),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"101"}]"#,
+            "InvalidJson",
+        ),
+        (
+            r#"{"batchItemFailures":[{"itemIdentifier":"\ud800"}]}"#,
+            "InvalidJson",
+        ),
     ] {
         assert_eq!(judged(body), invalid(why), "{body}");
     }
@@ -109,33 +205,74 @@ fn what_is_no_valid_report_fails_the_whole_batch() {
 
 #[test]
 fn without_reports_any_response_is_success() {
-    for body in ["", "ok", r#"{"batchItemFailures":[{"itemIdentifier":"100"}]}"#, r#"{"batchItemFailures":1}"#] {
-        assert_eq!(verdict(&Outcome::Response(body.into()), &batch(), false), Verdict::Done, "{body}");
+    for body in [
+        "",
+        "ok",
+        r#"{"batchItemFailures":[{"itemIdentifier":"100"}]}"#,
+        r#"{"batchItemFailures":1}"#,
+    ] {
+        assert_eq!(
+            verdict(&Outcome::Response(body.into()), &batch(), false),
+            Verdict::Done,
+            "{body}"
+        );
     }
 }
 
 #[test]
 fn what_is_no_response_does_not_depend_on_reports() {
     let raised = |kind, error_type: &str| {
-        Outcome::FunctionError(FunctionError { kind, error_type: error_type.to_owned(), message: "why".to_owned() })
+        Outcome::FunctionError(FunctionError {
+            kind,
+            error_type: error_type.to_owned(),
+            message: "why".to_owned(),
+        })
     };
-    let failed = |error: &str| Verdict::Failed { response: Some(response(Some("Unhandled"))), error: error.to_owned() };
+    let failed = |error: &str| Verdict::Failed {
+        response: Some(response(Some("Unhandled"))),
+        error: error.to_owned(),
+    };
     let throttled = |retry_after| Verdict::Throttled { retry_after };
     let second = Some(Duration::from_secs(1));
     for (outcome, expected) in [
-        (raised(FunctionErrorKind::Raised, "ValueError"), failed("ValueError")),
+        (
+            raised(FunctionErrorKind::Raised, "ValueError"),
+            failed("ValueError"),
+        ),
         (raised(FunctionErrorKind::Raised, ""), failed("Unhandled")),
         (raised(FunctionErrorKind::Exited, ""), failed("Runtime.ExitError")),
         (raised(FunctionErrorKind::Crashed, ""), failed("Runtime.Crashed")),
-        (raised(FunctionErrorKind::Garbage, ""), failed("Runtime.InvalidResponse")),
-        (raised(FunctionErrorKind::ResponseTooLarge, ""), failed("Function.ResponseSizeTooLarge")),
+        (
+            raised(FunctionErrorKind::Garbage, ""),
+            failed("Runtime.InvalidResponse"),
+        ),
+        (
+            raised(FunctionErrorKind::ResponseTooLarge, ""),
+            failed("Function.ResponseSizeTooLarge"),
+        ),
         (raised(FunctionErrorKind::Init, ""), failed("Runtime.InitError")),
-        (raised(FunctionErrorKind::InitTimeout, ""), failed("Runtime.InitTimeout")),
-        (raised(FunctionErrorKind::Raised, &"ä".repeat(200)), failed(&"ä".repeat(128))),
-        (Outcome::Timeout { after: Duration::from_secs(3) }, failed("Sandbox.Timedout")),
+        (
+            raised(FunctionErrorKind::InitTimeout, ""),
+            failed("Runtime.InitTimeout"),
+        ),
+        (
+            raised(FunctionErrorKind::Raised, &"ä".repeat(200)),
+            failed(&"ä".repeat(128)),
+        ),
+        (
+            Outcome::Timeout {
+                after: Duration::from_secs(3),
+            },
+            failed("Sandbox.Timedout"),
+        ),
         (Outcome::Throttled { retry_after: second }, throttled(second)),
         (Outcome::Throttled { retry_after: None }, throttled(None)),
-        (Outcome::Unreachable { reason: "no route".to_owned() }, throttled(None)),
+        (
+            Outcome::Unreachable {
+                reason: "no route".to_owned(),
+            },
+            throttled(None),
+        ),
     ] {
         for report in [false, true] {
             assert_eq!(verdict(&outcome, &batch(), report), expected, "{outcome:?}");
@@ -146,13 +283,22 @@ fn what_is_no_response_does_not_depend_on_reports() {
 #[test]
 fn a_batch_without_records_knows_no_id() {
     let body = Outcome::Response(r#"{"batchItemFailures":[{"itemIdentifier":"100"}]}"#.into());
-    assert_eq!(verdict::<Seq>(&body, &[], true), invalid("UnknownIdentifier: '100'"));
-    assert_eq!(verdict::<Seq>(&Outcome::Response("{}".into()), &[], true), Verdict::Done);
+    assert_eq!(
+        verdict::<Seq>(&body, &[], true),
+        invalid("UnknownIdentifier: '100'")
+    );
+    assert_eq!(
+        verdict::<Seq>(&Outcome::Response("{}".into()), &[], true),
+        Verdict::Done
+    );
 }
 
 #[test]
 fn an_id_stands_for_the_first_record_of_an_aggregate() {
-    let mark = |n: u128, sub| Mark { seq: Seq::from_u128(n), sub };
+    let mark = |n: u128, sub| Mark {
+        seq: Seq::from_u128(n),
+        sub,
+    };
     let batch = [mark(1, 0), mark(2, 0), mark(2, 1), mark(2, 2)];
     let body = Outcome::Response(r#"{"batchItemFailures":[{"itemIdentifier":"2"}]}"#.into());
     assert_eq!(verdict(&body, &batch, true), partial(1));
@@ -165,7 +311,10 @@ fn deep_nesting_is_read_without_recursion() {
     for (body, expected) in [
         (format!(r#"{{"other":{deep}}}"#), Verdict::Done),
         (deep.clone(), invalid("NotAnObject")),
-        (format!(r#"{{"batchItemFailures":[{deep}]}}"#), invalid("InvalidEntry")),
+        (
+            format!(r#"{{"batchItemFailures":[{deep}]}}"#),
+            invalid("InvalidEntry"),
+        ),
     ] {
         assert_eq!(judged(&body), expected);
     }

@@ -1,0 +1,432 @@
+//! Every rule at both sides of its boundary.
+
+use super::*;
+use millstream_types::{
+    FunctionName, FunctionSpec, MappingSpec, ProcessTarget, SourceArn, StartingPosition, StreamName,
+    StreamSpec, Target, Wall,
+};
+use std::collections::BTreeMap;
+
+const NOW: Wall = Wall(1_767_225_600_000);
+
+fn local(name: &str) -> SourceArn {
+    SourceArn::local_stream(&StreamName::new(name).unwrap())
+}
+
+fn spec() -> MappingSpec {
+    MappingSpec::new(
+        local("orders"),
+        FunctionName::new("f").unwrap(),
+        StartingPosition::TrimHorizon,
+    )
+}
+
+fn changed(change: impl FnOnce(&mut MappingSpec)) -> MappingSpec {
+    let mut spec = spec();
+    change(&mut spec);
+    spec
+}
+
+/// The fields that were refused, in order.
+fn fields(result: Result<(), Violations>) -> Vec<&'static str> {
+    let Err(found) = result else { return Vec::new() };
+    assert!(!found.0.is_empty(), "an error says what is wrong");
+    found.0.iter().map(|v| v.field).collect()
+}
+
+fn message(result: Result<(), Violations>) -> String {
+    result.map_or_else(|found| found.to_string(), |()| String::new())
+}
+
+fn constraint(value: &str, member: &str, relation: &str, bound: &str) -> String {
+    format!(
+        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must have value {relation} than or equal to {bound}"
+    )
+}
+
+#[test]
+fn awss_defaults_are_valid() {
+    assert_eq!(mapping(&spec(), NOW), Ok(()));
+    assert_eq!(stream(&StreamSpec::default()), Ok(()));
+}
+
+#[test]
+fn ranges_of_a_mapping() {
+    type Set = fn(&mut MappingSpec, i64);
+    let batch: Set = |s, v| s.batch_size = v as u32;
+    let window: Set = |s, v| s.batching_window_seconds = v as u32;
+    let factor: Set = |s, v| s.parallelization_factor = v as u8;
+    let retries: Set = |s, v| s.max_retry_attempts = v as i32;
+    let age: Set = |s, v| s.max_record_age_seconds = v;
+    let gap = "MaximumRecordAgeInSeconds must be either -1 (forever) or between 60 and 604800 (inclusive)";
+    let low = |v: &str, member: &str, bound: &str| constraint(v, member, "greater", bound);
+    let high = |v: &str, member: &str, bound: &str| constraint(v, member, "less", bound);
+    for (set, value, expected) in [
+        (batch, 0, low("0", "batchSize", "1")),
+        (batch, 1, String::new()),
+        (batch, 10_000, String::new()),
+        (batch, 10_001, high("10001", "batchSize", "10000")),
+        (window, 0, String::new()),
+        (window, 300, String::new()),
+        (window, 301, high("301", "maximumBatchingWindowInSeconds", "300")),
+        (factor, 0, low("0", "parallelizationFactor", "1")),
+        (factor, 1, String::new()),
+        (factor, 10, String::new()),
+        (factor, 11, high("11", "parallelizationFactor", "10")),
+        (retries, -2, low("-2", "maximumRetryAttempts", "-1")),
+        (retries, -1, String::new()),
+        (retries, 0, String::new()),
+        (retries, 10_000, String::new()),
+        (retries, 10_001, high("10001", "maximumRetryAttempts", "10000")),
+        (age, -2, low("-2", "maximumRecordAgeInSeconds", "-1")),
+        (age, -1, String::new()),
+        (age, 0, gap.to_owned()),
+        (age, 59, gap.to_owned()),
+        (age, 60, String::new()),
+        (age, 604_800, String::new()),
+        (
+            age,
+            604_801,
+            high("604801", "maximumRecordAgeInSeconds", "604800"),
+        ),
+        (
+            age,
+            i64::MIN,
+            low("-9223372036854775808", "maximumRecordAgeInSeconds", "-1"),
+        ),
+    ] {
+        let spec = changed(|s| set(s, value));
+        assert_eq!(message(mapping(&spec, NOW)), expected, "{value}");
+        assert_eq!(message(update(&self::spec(), &spec)), expected, "{value}");
+    }
+}
+
+#[test]
+fn all_violations_are_told_at_once() {
+    let spec = changed(|s| {
+        s.batch_size = 0;
+        s.batching_window_seconds = 301;
+        s.parallelization_factor = 11;
+        s.max_retry_attempts = -2;
+        s.max_record_age_seconds = 59;
+        s.on_failure = Some(local("orders"));
+        s.starting_position = StartingPosition::AtTimestamp(Wall(NOW.0 + 1));
+    });
+    let expected = [
+        "batch_size",
+        "maximum_batching_window_seconds",
+        "parallelization_factor",
+        "maximum_retry_attempts",
+        "maximum_record_age_seconds",
+        "destination_config.on_failure.destination",
+        "starting_position_timestamp",
+    ];
+    assert_eq!(fields(mapping(&spec, NOW)), expected);
+    assert_eq!(
+        message(mapping(&spec, NOW)).matches("; ").count(),
+        expected.len() - 1
+    );
+}
+
+#[test]
+fn a_violation_has_value_rule_and_sentence() {
+    let Err(Violations(found)) = mapping(&changed(|s| s.batch_size = 10_001), NOW) else {
+        panic!("refused")
+    };
+    let message = constraint("10001", "batchSize", "less", "10000");
+    let allowed = "1 to 10000".to_owned();
+    assert_eq!(
+        found,
+        [Violation {
+            field: "batch_size",
+            value: "10001".to_owned(),
+            allowed,
+            message
+        }]
+    );
+}
+
+#[test]
+fn a_start_lies_not_in_the_future() {
+    for (at, refused) in [(0, false), (NOW.0, false), (NOW.0 + 1, true), (u64::MAX, true)] {
+        let spec = changed(|s| s.starting_position = StartingPosition::AtTimestamp(Wall(at)));
+        assert_eq!(mapping(&spec, NOW).is_err(), refused, "{at}");
+    }
+}
+
+#[test]
+fn a_destination_is_another_stream_of_the_broker() {
+    let remote = |name: &str| {
+        format!("arn:aws:kinesis:eu-west-1:123456789012:stream/{name}")
+            .parse()
+            .unwrap()
+    };
+    let padded = |n: usize| -> SourceArn {
+        let region = "r".repeat(n - "arn:aws:kinesis::000000000000:stream/s".len());
+        format!("arn:aws:kinesis:{region}:000000000000:stream/s")
+            .parse()
+            .unwrap()
+    };
+    for (destination, part) in [
+        (local("failed"), ""),
+        (padded(350), ""),
+        (padded(351), "at most 350 characters"),
+        (remote("failed"), "a stream of the built-in broker"),
+        (local("orders"), "another stream than the mapping's source"),
+    ] {
+        let message = message(mapping(
+            &changed(|s| s.on_failure = Some(destination.clone())),
+            NOW,
+        ));
+        assert_eq!(message.is_empty(), part.is_empty(), "{destination}: {message}");
+        assert!(message.contains(part), "{message}");
+        assert!(message.len() < 300, "the value is shortened: {message}");
+    }
+}
+
+#[test]
+fn source_and_start_are_fixed() {
+    let at = |ms| StartingPosition::AtTimestamp(Wall(ms));
+    for (old, new, expected) in [
+        (spec(), changed(|s| s.batch_size = 7), vec![]),
+        (
+            spec(),
+            changed(|s| s.function = FunctionName::new("g").unwrap()),
+            vec![],
+        ),
+        (
+            spec(),
+            changed(|s| s.source = local("others")),
+            vec!["source_arn"],
+        ),
+        (
+            spec(),
+            changed(|s| s.starting_position = StartingPosition::Latest),
+            vec!["starting_position"],
+        ),
+        (
+            spec(),
+            changed(|s| s.starting_position = at(1)),
+            vec!["starting_position"],
+        ),
+        (
+            changed(|s| s.starting_position = at(1)),
+            changed(|s| s.starting_position = at(1)),
+            vec![],
+        ),
+        (
+            changed(|s| s.starting_position = at(1)),
+            changed(|s| s.starting_position = at(2)),
+            vec!["starting_position_timestamp"],
+        ),
+    ] {
+        assert_eq!(fields(update(&old, &new)), expected, "{new:?}");
+    }
+}
+
+#[test]
+fn a_starting_position_is_put_together_from_two_fields() {
+    let at = Some(Wall(0));
+    let null = "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.";
+    let unknown = "1 validation error detected: Value 'latest' at 'startingPosition' failed to satisfy constraint: Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]";
+    let alone = "Timestamp only valid with StartingPosition AT_TIMESTAMP";
+    let needed = "starting_position_timestamp '' is not valid: needed with starting position AT_TIMESTAMP";
+    for (position, timestamp, expected) in [
+        (Some("TRIM_HORIZON"), None, Ok(StartingPosition::TrimHorizon)),
+        (Some("LATEST"), None, Ok(StartingPosition::Latest)),
+        (
+            Some("AT_TIMESTAMP"),
+            at,
+            Ok(StartingPosition::AtTimestamp(Wall(0))),
+        ),
+        (Some("AT_TIMESTAMP"), None, Err(needed)),
+        (Some("LATEST"), at, Err(alone)),
+        (Some("TRIM_HORIZON"), at, Err(alone)),
+        (Some("latest"), None, Err(unknown)),
+        (Some("latest"), at, Err(unknown)),
+        (None, None, Err(null)),
+        (None, at, Err(null)),
+    ] {
+        let got = starting_position(position, timestamp).map_err(|v| v.message);
+        assert_eq!(got, expected.map_err(str::to_owned), "{position:?} {timestamp:?}");
+    }
+}
+
+#[test]
+fn ranges_of_a_stream() {
+    for (shards, retention_hours, expected) in [
+        (0, 24, vec!["shard_count"]),
+        (1, 1, vec![]),
+        (256, 8_760, vec![]),
+        (257, 8_761, vec!["shard_count", "retention_hours"]),
+        (1, 0, vec!["retention_hours"]),
+    ] {
+        assert_eq!(
+            fields(stream(&StreamSpec {
+                shards,
+                retention_hours
+            })),
+            expected,
+            "{shards} {retention_hours}"
+        );
+    }
+    let text = message(stream(&StreamSpec {
+        shards: 1,
+        retention_hours: 0,
+    }));
+    assert_eq!(text, "retention_hours '0' is not valid: 1 to 8760 hours");
+}
+
+fn process(change: impl FnOnce(&mut ProcessTarget)) -> FunctionSpec {
+    let mut process = ProcessTarget {
+        command: vec!["./bootstrap".to_owned()],
+        working_dir: None,
+        env: BTreeMap::new(),
+        env_pass: vec!["PATH".to_owned()],
+        init_timeout_ms: 10_000,
+        memory_mb: 128,
+    };
+    change(&mut process);
+    FunctionSpec {
+        target: Target::Process(process),
+        timeout_ms: 3_000,
+        concurrency: 10,
+    }
+}
+
+#[test]
+fn ranges_of_a_function() {
+    for (timeout_ms, concurrency, expected) in [
+        (0, 1, vec!["timeout"]),
+        (1, 1, vec![]),
+        (900_000, 1_000, vec![]),
+        (900_001, 1_001, vec!["timeout", "concurrency"]),
+        (1, 0, vec!["concurrency"]),
+    ] {
+        let spec = FunctionSpec {
+            target: Target::InProcess,
+            timeout_ms,
+            concurrency,
+        };
+        assert_eq!(fields(function(&spec)), expected, "{timeout_ms} {concurrency}");
+    }
+    for (init_timeout_ms, memory_mb, expected) in [
+        (99, 128, vec!["process.init_timeout"]),
+        (100, 128, vec![]),
+        (300_000, 10_240, vec![]),
+        (300_001, 10_241, vec!["process.init_timeout", "process.memory_mb"]),
+        (100, 127, vec!["process.memory_mb"]),
+    ] {
+        let spec = process(|p| (p.init_timeout_ms, p.memory_mb) = (init_timeout_ms, memory_mb));
+        assert_eq!(fields(function(&spec)), expected, "{init_timeout_ms} {memory_mb}");
+    }
+}
+
+#[test]
+fn a_process_can_be_started_as_set() {
+    let text = |n: usize| "x".repeat(n);
+    let var = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    for (what, spec, expected) in [
+        (
+            "no command",
+            process(|p| p.command.clear()),
+            vec!["process.command"],
+        ),
+        (
+            "an empty program",
+            process(|p| p.command = vec![String::new()]),
+            vec!["process.command"],
+        ),
+        (
+            "an empty argument",
+            process(|p| p.command.push(String::new())),
+            vec![],
+        ),
+        (
+            "NUL in an argument",
+            process(|p| p.command.push("a\0b".to_owned())),
+            vec!["process.command"],
+        ),
+        ("256 words", process(|p| p.command = vec![text(1); 256]), vec![]),
+        (
+            "257 words",
+            process(|p| p.command = vec![text(1); 257]),
+            vec!["process.command"],
+        ),
+        ("a long word", process(|p| p.command = vec![text(32_768)]), vec![]),
+        (
+            "too long a word",
+            process(|p| p.command = vec![text(32_769)]),
+            vec!["process.command"],
+        ),
+        (
+            "long words",
+            process(|p| p.command = vec![text(32_768); 8]),
+            vec![],
+        ),
+        (
+            "too many long words",
+            process(|p| p.command = vec![text(32_768); 9]),
+            vec!["process"],
+        ),
+        (
+            "a directory",
+            process(|p| p.working_dir = Some("fn".to_owned())),
+            vec![],
+        ),
+        (
+            "an empty directory",
+            process(|p| p.working_dir = Some(String::new())),
+            vec!["process.working_dir"],
+        ),
+        (
+            "NUL in the directory",
+            process(|p| p.working_dir = Some("\0".to_owned())),
+            vec!["process.working_dir"],
+        ),
+        ("a variable", process(|p| p.env = var("A", "b=c")), vec![]),
+        (
+            "a variable without a name",
+            process(|p| p.env = var("", "b")),
+            vec!["process.env"],
+        ),
+        (
+            "a name with =",
+            process(|p| p.env = var("A=", "b")),
+            vec!["process.env"],
+        ),
+        (
+            "NUL in a value",
+            process(|p| p.env = var("A", "\0")),
+            vec!["process.env"],
+        ),
+        (
+            "the Runtime API's",
+            process(|p| p.env = var("AWS_LAMBDA_RUNTIME_API", "x")),
+            vec!["process.env"],
+        ),
+        (
+            "passed on without a name",
+            process(|p| p.env_pass.push(String::new())),
+            vec!["process.env_pass"],
+        ),
+        (
+            "the Runtime API's passed on",
+            process(|p| p.env_pass.push("AWS_LAMBDA_RUNTIME_API".to_owned())),
+            vec!["process.env_pass"],
+        ),
+        (
+            "too many passed on",
+            process(|p| p.env_pass = vec![text(1); 257]),
+            vec!["process.env_pass"],
+        ),
+    ] {
+        assert_eq!(fields(function(&spec)), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_refused_value_of_a_variable_is_not_repeated() {
+    let spec = process(|p| p.env = BTreeMap::from([("A".to_owned(), "secret\0".to_owned())]));
+    assert!(!message(function(&spec)).contains("secret"));
+}
