@@ -10,13 +10,14 @@ mod db;
 mod history;
 mod journal;
 mod mailroom;
+mod rows;
 pub mod schema;
 
 pub use catalog::CatalogStore;
-pub use codec::{Damaged, decode, encode};
+pub use codec::{Damaged, StoreError, decode, encode};
 pub use db::{
-    Applied, Batch, Db, DbOptions, DbStats, DiskFull, Faults, FreeSpace, Guard, GuardedError, Health, NotApplied,
-    OpenError, ReadError, WriteError,
+    Applied, Batch, Db, DbOptions, DbStats, DiskFull, Faults, FreeSpace, Guard, GuardedError, Health, Hold,
+    NotApplied, OpenError, ReadError, WriteError,
 };
 pub use history::LedgerStore;
 pub use journal::{Journal, JournalOptions};

@@ -89,7 +89,10 @@ impl Batch {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("ops", &self.ops.len()).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Batch")
+            .field("ops", &self.ops.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,7 +126,10 @@ impl Guard {
     #[must_use]
     pub fn token(key: &Key, value: impl Into<Bytes>) -> Self {
         let (key, value) = (key.encode(), value.into());
-        Self { conditions: vec![Condition::Is(key.clone(), value.clone())], token: Some((key, value)) }
+        Self {
+            conditions: vec![Condition::Is(key.clone(), value.clone())],
+            token: Some((key, value)),
+        }
     }
 
     /// Also: `key` has exactly this value.

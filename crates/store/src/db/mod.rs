@@ -14,11 +14,12 @@ mod options;
 mod queue;
 mod space;
 mod stats;
+mod view;
 mod writer;
 
 pub use batch::{Applied, Batch, Guard};
 pub use errors::{DiskFull, GuardedError, NotApplied, OpenError, ReadError, WriteError};
-pub use faults::Faults;
+pub use faults::{Faults, Hold};
 pub use options::DbOptions;
 pub use space::FreeSpace;
 pub use stats::DbStats;
@@ -93,9 +94,16 @@ impl Db {
             counters: Counters::default(),
             faults: options.faults,
         });
-        let thread = writer::spawn(Arc::clone(&shared), options.sync_interval)
-            .map_err(|e| OpenError::Io { path: path.to_owned(), why: e.to_string() })?;
-        Ok(Self(Arc::new(Inner { shared, space, thread: Mutex::new(Some(thread)) })))
+        let thread =
+            writer::spawn(Arc::clone(&shared), options.sync_interval).map_err(|e| OpenError::Io {
+                path: path.to_owned(),
+                why: e.to_string(),
+            })?;
+        Ok(Self(Arc::new(Inner {
+            shared,
+            space,
+            thread: Mutex::new(Some(thread)),
+        })))
     }
 
     /// Writes `batch`, all or nothing. It is queued before this returns, whether or not the future is polled,
@@ -129,7 +137,9 @@ impl Db {
             return futures::future::ready(Err(GuardedError::NotWritten(e))).boxed();
         }
         answered
-            .map(|answer| answer.unwrap_or_else(|_| Err(GuardedError::Unknown("the writer thread ended".into()))))
+            .map(|answer| {
+                answer.unwrap_or_else(|_| Err(GuardedError::Unknown("the writer thread ended".into())))
+            })
             .boxed()
     }
 

@@ -60,9 +60,15 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(whole: &'a [u8]) -> Result<Self, InvalidKey> {
-        match whole.split_first().and_then(|(&byte, rest)| Some((Table::of(byte)?, rest))) {
+        match whole
+            .split_first()
+            .and_then(|(&byte, rest)| Some((Table::of(byte)?, rest)))
+        {
             Some((table, rest)) => Ok(Self { table, rest, whole }),
-            None => Err(InvalidKey { bytes: whole.to_vec(), why: "no such table" }),
+            None => Err(InvalidKey {
+                bytes: whole.to_vec(),
+                why: "no such table",
+            }),
         }
     }
 
@@ -71,8 +77,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn name<N: FromStr>(&mut self) -> Result<N, InvalidKey> {
-        let end = self.rest.iter().position(|b| *b == 0).ok_or_else(|| self.wrong("a text without an end"))?;
-        let name = std::str::from_utf8(&self.rest[..end]).ok().and_then(|text| text.parse().ok());
+        let end = self
+            .rest
+            .iter()
+            .position(|b| *b == 0)
+            .ok_or_else(|| self.wrong("a text without an end"))?;
+        let name = std::str::from_utf8(&self.rest[..end])
+            .ok()
+            .and_then(|text| text.parse().ok());
         let name = name.ok_or_else(|| self.wrong("a text that is no such name"))?;
         self.rest = &self.rest[end + 1..];
         Ok(name)
@@ -91,16 +103,26 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn end(&self) -> Result<(), InvalidKey> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.wrong("too long")) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.wrong("too long"))
+        }
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], InvalidKey> {
-        let (field, rest) = self.rest.split_first_chunk().ok_or_else(|| self.wrong("too short"))?;
+        let (field, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| self.wrong("too short"))?;
         self.rest = rest;
         Ok(*field)
     }
 
     fn wrong(&self, why: &'static str) -> InvalidKey {
-        InvalidKey { bytes: self.whole.to_vec(), why }
+        InvalidKey {
+            bytes: self.whole.to_vec(),
+            why,
+        }
     }
 }

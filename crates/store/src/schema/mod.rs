@@ -183,7 +183,11 @@ impl Key {
             }
             Self::Discard { mapping, at, id } => key.id(mapping.0).u64(at.0).id(id.0),
             Self::DiscardById { id } | Self::Outbox { discard: id } => key.id(id.0),
-            Self::Ledger { mapping, shard, number } => key.id(mapping.0).text(shard.as_str()).u64(*number),
+            Self::Ledger {
+                mapping,
+                shard,
+                number,
+            } => key.id(mapping.0).text(shard.as_str()).u64(*number),
             Self::Stream { namespace, name } => key.text(namespace.as_str()).text(name.as_str()),
             Self::StreamShard { stream, shard } => key.u64(*stream).u32(*shard),
             Self::StreamBatch { stream, shard, base } => key.u64(*stream).u32(*shard).u64(*base),
@@ -200,22 +204,52 @@ impl Key {
         let decoded = match key.table() {
             Table::Format => Self::Format,
             Table::CatalogRevision => Self::CatalogRevision,
-            Table::CatalogMapping => Self::CatalogMapping { namespace: key.name()?, name: key.name()? },
-            Table::CatalogFunction => Self::CatalogFunction { namespace: key.name()?, name: key.name()? },
-            Table::ShardEpoch => Self::ShardEpoch { mapping: MappingId(key.id()?), shard: key.name()? },
-            Table::ShardRecord => Self::ShardRecord { mapping: MappingId(key.id()?), shard: key.name()? },
-            Table::Discard => {
-                Self::Discard { mapping: MappingId(key.id()?), at: Wall(key.u64()?), id: DiscardId(key.id()?) }
-            }
-            Table::DiscardById => Self::DiscardById { id: DiscardId(key.id()?) },
-            Table::Outbox => Self::Outbox { discard: DiscardId(key.id()?) },
-            Table::Ledger => {
-                Self::Ledger { mapping: MappingId(key.id()?), shard: key.name()?, number: key.u64()? }
-            }
+            Table::CatalogMapping => Self::CatalogMapping {
+                namespace: key.name()?,
+                name: key.name()?,
+            },
+            Table::CatalogFunction => Self::CatalogFunction {
+                namespace: key.name()?,
+                name: key.name()?,
+            },
+            Table::ShardEpoch => Self::ShardEpoch {
+                mapping: MappingId(key.id()?),
+                shard: key.name()?,
+            },
+            Table::ShardRecord => Self::ShardRecord {
+                mapping: MappingId(key.id()?),
+                shard: key.name()?,
+            },
+            Table::Discard => Self::Discard {
+                mapping: MappingId(key.id()?),
+                at: Wall(key.u64()?),
+                id: DiscardId(key.id()?),
+            },
+            Table::DiscardById => Self::DiscardById {
+                id: DiscardId(key.id()?),
+            },
+            Table::Outbox => Self::Outbox {
+                discard: DiscardId(key.id()?),
+            },
+            Table::Ledger => Self::Ledger {
+                mapping: MappingId(key.id()?),
+                shard: key.name()?,
+                number: key.u64()?,
+            },
             Table::StreamNextId => Self::StreamNextId,
-            Table::Stream => Self::Stream { namespace: key.name()?, name: key.name()? },
-            Table::StreamShard => Self::StreamShard { stream: key.u64()?, shard: key.u32()? },
-            Table::StreamBatch => Self::StreamBatch { stream: key.u64()?, shard: key.u32()?, base: key.u64()? },
+            Table::Stream => Self::Stream {
+                namespace: key.name()?,
+                name: key.name()?,
+            },
+            Table::StreamShard => Self::StreamShard {
+                stream: key.u64()?,
+                shard: key.u32()?,
+            },
+            Table::StreamBatch => Self::StreamBatch {
+                stream: key.u64()?,
+                shard: key.u32()?,
+                base: key.u64()?,
+            },
         };
         key.end()?;
         Ok(decoded)

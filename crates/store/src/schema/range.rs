@@ -23,7 +23,10 @@ impl Range {
     /// What a table that starts with a namespace has for this one.
     #[must_use]
     pub fn namespace(table: Table, namespace: &Namespace) -> Self {
-        debug_assert!(matches!(table, Table::CatalogMapping | Table::CatalogFunction | Table::Stream));
+        debug_assert!(matches!(
+            table,
+            Table::CatalogMapping | Table::CatalogFunction | Table::Stream
+        ));
         Self::prefix(Writer::new(table).text(namespace.as_str()).done())
     }
 
@@ -40,7 +43,12 @@ impl Range {
     /// The ledger of one shard.
     #[must_use]
     pub fn ledger(mapping: MappingId, shard: &ShardId) -> Self {
-        Self::prefix(Writer::new(Table::Ledger).id(mapping.0).text(shard.as_str()).done())
+        Self::prefix(
+            Writer::new(Table::Ledger)
+                .id(mapping.0)
+                .text(shard.as_str())
+                .done(),
+        )
     }
 
     /// What a table that starts with a stream has for this one.

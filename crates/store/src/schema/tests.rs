@@ -22,7 +22,10 @@ fn small() -> impl Strategy<Value = u64> {
 }
 
 fn uuid() -> impl Strategy<Value = Uuid> {
-    prop_oneof![(0u128..4).prop_map(Uuid::from_u128), any::<u128>().prop_map(Uuid::from_u128)]
+    prop_oneof![
+        (0u128..4).prop_map(Uuid::from_u128),
+        any::<u128>().prop_map(Uuid::from_u128)
+    ]
 }
 
 fn mapping() -> impl Strategy<Value = MappingId> {
@@ -35,22 +38,38 @@ fn key() -> impl Strategy<Value = Key> {
         Just(Key::Format),
         Just(Key::CatalogRevision),
         Just(Key::StreamNextId),
-        (namespace(), name("[ab]{1,3}"))
-            .prop_map(|(namespace, n)| Key::CatalogMapping { namespace, name: MappingName::new(n).unwrap() }),
-        (namespace(), name("[aB_-]{1,3}"))
-            .prop_map(|(namespace, n)| Key::CatalogFunction { namespace, name: FunctionName::new(n).unwrap() }),
+        (namespace(), name("[ab]{1,3}")).prop_map(|(namespace, n)| Key::CatalogMapping {
+            namespace,
+            name: MappingName::new(n).unwrap()
+        }),
+        (namespace(), name("[aB_-]{1,3}")).prop_map(|(namespace, n)| Key::CatalogFunction {
+            namespace,
+            name: FunctionName::new(n).unwrap()
+        }),
         (mapping(), shard()).prop_map(|(mapping, shard)| Key::ShardEpoch { mapping, shard }),
         (mapping(), shard()).prop_map(|(mapping, shard)| Key::ShardRecord { mapping, shard }),
-        (mapping(), small(), discard()).prop_map(|(mapping, at, id)| Key::Discard { mapping, at: Wall(at), id }),
+        (mapping(), small(), discard()).prop_map(|(mapping, at, id)| Key::Discard {
+            mapping,
+            at: Wall(at),
+            id
+        }),
         discard().prop_map(|id| Key::DiscardById { id }),
         discard().prop_map(|discard| Key::Outbox { discard }),
-        (mapping(), shard(), small())
-            .prop_map(|(mapping, shard, number)| Key::Ledger { mapping, shard, number }),
-        (namespace(), name("[aB_-]{1,3}"))
-            .prop_map(|(namespace, n)| Key::Stream { namespace, name: StreamName::new(n).unwrap() }),
+        (mapping(), shard(), small()).prop_map(|(mapping, shard, number)| Key::Ledger {
+            mapping,
+            shard,
+            number
+        }),
+        (namespace(), name("[aB_-]{1,3}")).prop_map(|(namespace, n)| Key::Stream {
+            namespace,
+            name: StreamName::new(n).unwrap()
+        }),
         (small(), 0u32..4).prop_map(|(stream, shard)| Key::StreamShard { stream, shard }),
-        (small(), any::<u32>(), small())
-            .prop_map(|(stream, shard, base)| Key::StreamBatch { stream, shard, base }),
+        (small(), any::<u32>(), small()).prop_map(|(stream, shard, base)| Key::StreamBatch {
+            stream,
+            shard,
+            base
+        }),
     ]
 }
 
@@ -119,7 +138,9 @@ proptest! {
 #[test]
 fn the_bytes_of_tables_are_frozen() {
     let bytes: Vec<u8> = Table::ALL.iter().map(|table| *table as u8).collect();
-    let frozen = [0x01, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x30, 0x31, 0x32, 0x33];
+    let frozen = [
+        0x01, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x30, 0x31, 0x32, 0x33,
+    ];
     assert_eq!(bytes, frozen);
     assert_eq!(FORMAT_VERSION, 1);
 }
@@ -127,9 +148,21 @@ fn the_bytes_of_tables_are_frozen() {
 #[test]
 fn the_layout_is_frozen() {
     let mapping = MappingId(Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10));
-    let key = Key::Ledger { mapping, shard: ShardId::new("s-1").unwrap(), number: 258 };
-    let want = b"\x25\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10s-1\0\0\0\0\0\0\0\x01\x02";
+    let key = Key::Ledger {
+        mapping,
+        shard: ShardId::new("s-1").unwrap(),
+        number: 258,
+    };
+    let want =
+        b"\x25\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10s-1\0\0\0\0\0\0\0\x01\x02";
     assert_eq!(key.encode(), want);
-    let key = Key::StreamBatch { stream: 1, shard: 2, base: 3 };
-    assert_eq!(key.encode(), b"\x33\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\0\0\0\0\x03");
+    let key = Key::StreamBatch {
+        stream: 1,
+        shard: 2,
+        base: 3,
+    };
+    assert_eq!(
+        key.encode(),
+        b"\x33\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\0\0\0\0\x03"
+    );
 }

@@ -1,0 +1,71 @@
+//! How much room the file system has.
+
+use super::Faults;
+use super::errors::DiskFull;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How old an answer may be: a put must not cost a system call each.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// Room on the file system of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeSpace {
+    /// Bytes that this process may still use.
+    pub free: u64,
+    /// The reserve for checkpoints, deletes and compaction: below it puts are refused.
+    pub floor: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Space {
+    path: PathBuf,
+    floor_bytes: u64,
+    faults: Faults,
+    newest: Mutex<Option<(Instant, FreeSpace)>>,
+}
+
+impl Space {
+    pub(super) fn new(path: &Path, floor_bytes: u64, faults: Faults) -> Self {
+        Self {
+            path: path.to_owned(),
+            floor_bytes,
+            faults,
+            newest: Mutex::default(),
+        }
+    }
+
+    pub(super) fn get(&self) -> Result<FreeSpace, std::io::Error> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let space = match *newest {
+            Some((at, space)) if at.elapsed() < FRESH => space,
+            _ => {
+                let space = self.ask()?;
+                *newest = Some((Instant::now(), space));
+                space
+            }
+        };
+        Ok(FreeSpace {
+            free: self.faults.free_bytes().unwrap_or(space.free),
+            ..space
+        })
+    }
+
+    pub(super) fn check_room(&self) -> Result<(), DiskFull> {
+        match self.get() {
+            Ok(FreeSpace { free, floor }) if free < floor => Err(DiskFull { free, floor }),
+            // A file system that does not say how full it is may have room: the write will tell.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn ask(&self) -> Result<FreeSpace, std::io::Error> {
+        let fs = nix::sys::statvfs::statvfs(&self.path)?;
+        let total = fs.blocks() * fs.fragment_size();
+        Ok(FreeSpace {
+            free: fs.blocks_available() * fs.fragment_size(),
+            floor: self.floor_bytes.min(total / 20),
+        })
+    }
+}
