@@ -1,0 +1,47 @@
+# Millstream's front door for people who build it. Every target does its own set-up; `make` alone lists them.
+
+# What set-up prepared (the prebuilt RocksDB, Python, the demo's data), as environment of every cargo call.
+WITH_ENV = environment=$$(scripts/setup.sh env) && eval "$$environment" &&
+PROFILE_DIR = $${CARGO_TARGET_DIR:-target}/release
+
+.PHONY: help setup setup-build env build test soak demo fmt lint tidy clean
+
+help:           ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' $(MAKEFILE_LIST) | column -t -s '#'
+
+setup:          ## install and build what everything else needs (RocksDB once: 10 to 30 minutes)
+	@scripts/setup.sh
+
+setup-build:
+	@scripts/setup.sh build
+
+env: setup-build ## print `export` lines for your own cargo calls:  eval "$(make -s env)"
+	@scripts/setup.sh env
+
+build: setup-build ## build the server and the CLI for real use (target/release/millstream)
+	$(WITH_ENV) cargo build --release --locked -p millstream-server
+
+test: setup     ## run every test, the black-box ones included
+	$(WITH_ENV) cargo build --locked --workspace --bins --examples
+	$(WITH_ENV) cargo test --locked --workspace
+
+soak: setup     ## the crash tests again, longer: 50 kills instead of 20
+	$(WITH_ENV) cargo build --locked --workspace --bins --examples
+	$(WITH_ENV) MILLSTREAM_KILLS=50 cargo test --locked -p millstream-tests
+
+demo: setup     ## a year of flights through two functions, with a crash in the middle (KEEP=1 leaves it up)
+	$(WITH_ENV) cargo build --release --locked -p millstream-server -p millstream-demo -p rust-delays
+	@$(WITH_ENV) KEEP=$(KEEP) $(PROFILE_DIR)/millstream-demo
+
+fmt:            ## format the code
+	cargo fmt --all
+
+lint: setup-build ## clippy, warnings are errors
+	$(WITH_ENV) cargo clippy --locked --workspace --all-targets -- -D warnings
+
+tidy:           ## the rules of the house that no lint can say
+	cargo run --quiet --locked -p xtask -- tidy
+
+clean:          ## remove what was built here (the cache outside the checkout stays)
+	cargo clean
+	rm -rf .demo
