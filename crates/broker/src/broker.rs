@@ -1,0 +1,212 @@
+//! The broker of one node: which streams there are.
+
+use crate::meta::StreamMeta;
+use crate::put::Budget;
+use crate::retention::{self, Trimmed};
+use crate::rows::{self, RowError};
+use crate::stream::{LoadError, Stream};
+use millstream_ports::{Clock, StreamError};
+use millstream_store::{Batch, Db, DiskFull, Durability};
+use millstream_types::{Namespace, StreamName, StreamSpec};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+/// Durable streams on a node's database. Clones are handles of the same broker; when the last goes, its
+/// background work ends.
+#[derive(Clone)]
+pub struct Broker {
+    pub(crate) inner: Arc<Inner>,
+    _retention: Arc<AbortOnDrop>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) budget: Budget,
+    streams: RwLock<BTreeMap<(Namespace, StreamName), Arc<Stream>>>,
+    /// The id of the next stream; held while one is made.
+    next_id: Mutex<u64>,
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why the broker cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the streams cannot be read: {0}")]
+pub struct OpenError(#[source] pub RowError);
+
+impl Broker {
+    /// Reads which streams there are, and begins to remove what falls out of retention, once a minute. A stream
+    /// whose stored description is damaged is left out and reported; the others work.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn open(db: Db, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let loading = {
+            let (db, clock) = (db.clone(), Arc::clone(&clock));
+            tokio::task::spawn_blocking(move || load_all(&db, &clock))
+        };
+        let interrupted = |e: tokio::task::JoinError| {
+            OpenError(RowError::Damaged {
+                what: "streams".into(),
+                why: format!("reading was interrupted: {e}"),
+            })
+        };
+        let (streams, next_id) = loading.await.map_err(interrupted)?.map_err(OpenError)?;
+        let inner = Arc::new(Inner {
+            db,
+            clock: Arc::clone(&clock),
+            budget: Budget::new(),
+            streams: RwLock::new(streams),
+            next_id: Mutex::new(next_id),
+        });
+        let task = tokio::spawn(retention::run(Arc::downgrade(&inner), clock));
+        Ok(Self {
+            inner,
+            _retention: Arc::new(AbortOnDrop(task)),
+        })
+    }
+
+    /// Removes what is out of retention now, in all streams; what the background task does every minute.
+    pub async fn trim(&self) -> Trimmed {
+        self.inner.trim().await
+    }
+}
+
+type Streams = BTreeMap<(Namespace, StreamName), Arc<Stream>>;
+
+fn load_all(db: &Db, clock: &Arc<dyn Clock>) -> Result<(Streams, u64), RowError> {
+    let mut streams = BTreeMap::new();
+    let mut next_id = rows::next_id(db)?;
+    for (namespace, name) in rows::names(db)? {
+        match load_one(db, clock, &namespace, &name) {
+            Ok(Some(stream)) => {
+                next_id = next_id.max(stream.view().meta.row.id + 1);
+                streams.insert((namespace, name), Arc::new(stream));
+            }
+            Ok(None) => {}
+            Err(LoadError::Rows(RowError::Read(e)) | LoadError::Log(crate::log::LogError::Read(e))) => {
+                return Err(e.into());
+            }
+            Err(e) => tracing::error!(%namespace, stream = %name, error = %e, "a stream is left out"),
+        }
+    }
+    Ok((streams, next_id))
+}
+
+fn load_one(
+    db: &Db,
+    clock: &Arc<dyn Clock>,
+    namespace: &Namespace,
+    name: &StreamName,
+) -> Result<Option<Stream>, LoadError> {
+    let Some(meta) = rows::load(db, namespace, name)? else {
+        return Ok(None);
+    };
+    Stream::load(
+        (namespace.clone(), name.clone()),
+        db.clone(),
+        Arc::clone(clock),
+        meta,
+    )
+    .map(Some)
+}
+
+impl Inner {
+    /// A stream that exists.
+    pub(crate) fn stream(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+    ) -> Result<Arc<Stream>, StreamError> {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        let found = streams.get(&(namespace.clone(), name.clone())).map(Arc::clone);
+        found
+            .filter(|s| !s.view().gone)
+            .ok_or_else(|| StreamError::NotFound(name.clone()))
+    }
+
+    /// The streams of a namespace after a name, in order.
+    pub(crate) fn streams_of(
+        &self,
+        namespace: &Namespace,
+        after: Option<&StreamName>,
+        limit: usize,
+    ) -> Vec<Arc<Stream>> {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        let mine = streams
+            .iter()
+            .filter(|((of, _), stream)| of == namespace && !stream.view().gone);
+        let later = mine.filter(|((_, name), _)| after.is_none_or(|after| name > after));
+        later.take(limit).map(|(_, stream)| Arc::clone(stream)).collect()
+    }
+
+    /// All streams.
+    pub(crate) fn all_streams(&self) -> Vec<Arc<Stream>> {
+        self.streams
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(Arc::clone)
+            .collect()
+    }
+
+    fn enter(&self, stream: Stream) -> Arc<Stream> {
+        let stream = Arc::new(stream);
+        let key = (stream.namespace.clone(), stream.name.clone());
+        self.streams
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, Arc::clone(&stream));
+        stream
+    }
+
+    /// Forgets a stream that was deleted.
+    pub(crate) fn forget(&self, stream: &Arc<Stream>) {
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        let key = (stream.namespace.clone(), stream.name.clone());
+        if streams.get(&key).is_some_and(|known| Arc::ptr_eq(known, stream)) {
+            streams.remove(&key);
+        }
+    }
+
+    /// Makes a stream, synced before it returns. If it cannot be told whether it was made, a repetition finds it.
+    pub(crate) async fn create(
+        &self,
+        namespace: Namespace,
+        name: StreamName,
+        spec: StreamSpec,
+    ) -> Result<Arc<Stream>, StreamError> {
+        let mut next_id = self.next_id.lock().await;
+        if self.stream(&namespace, &name).is_ok() {
+            return Err(StreamError::AlreadyExists(name));
+        }
+        if let Some(stream) = load_one(&self.db, &self.clock, &namespace, &name)? {
+            self.enter(stream);
+            return Err(StreamError::AlreadyExists(name));
+        }
+        self.db
+            .check_room()
+            .map_err(|DiskFull { free, floor }| StreamError::DiskFull { free, floor })?;
+        let meta = StreamMeta::new(*next_id, spec, self.clock.now().wall);
+        // Whatever becomes of this stream, no other gets its id.
+        *next_id += 1;
+        let mut batch = Batch::new();
+        rows::put_changes(&mut batch, (&namespace, &name), None, &meta).map_err(LoadError::from)?;
+        rows::put_next_id(&mut batch, *next_id);
+        let written = self.db.write(batch, Durability::Synced).await;
+        written.map_err(|e| StreamError::Unavailable(e.to_string()))?;
+        let stream = Stream::load((namespace, name), self.db.clone(), Arc::clone(&self.clock), meta)?;
+        Ok(self.enter(stream))
+    }
+}
