@@ -1,0 +1,161 @@
+//! One invocation as a process gets it: the event and the headers of `/next`.
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use millstream_types::{Epoch, Invocation, Payload, RequestId, TraceContext};
+use std::sync::Arc;
+use std::time::Duration;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
+const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
+const FUNCTION_ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
+const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
+// Ours; Lambda's runtimes ignore them, a runtime of one's own can fence and deduplicate with them.
+const ATTEMPT: HeaderName = HeaderName::from_static("millstream-attempt");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("millstream-idempotency-key");
+const LEASE_EPOCH: HeaderName = HeaderName::from_static("millstream-lease-epoch");
+
+/// What is handed to a process.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) request_id: RequestId,
+    /// The request id as the process sends it back.
+    pub(super) id_text: String,
+    pub(super) timeout: Duration,
+    pub(super) body: Bytes,
+    function_arn: Arc<str>,
+    trace: Option<TraceContext>,
+    attempt: u32,
+    idempotency_key: Arc<str>,
+    epoch: Option<Epoch>,
+}
+
+impl Event {
+    /// None if the batch is not JSON.
+    pub(super) fn new(invocation: Invocation) -> Option<Self> {
+        let Payload::Json(body) = invocation.payload else {
+            return None;
+        };
+        Some(Self {
+            request_id: invocation.request_id,
+            id_text: invocation.request_id.to_string(),
+            timeout: invocation.timeout,
+            body,
+            function_arn: invocation.function_arn,
+            trace: invocation.trace,
+            attempt: invocation.attempt,
+            idempotency_key: invocation.idempotency_key,
+            epoch: invocation.lease.map(|lease| lease.epoch),
+        })
+    }
+
+    /// The headers of the answer to `/next`, for a deadline in milliseconds since the Unix epoch.
+    pub(super) fn headers(&self, deadline_ms: u64) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(10);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut put = |name: HeaderName, text: &str| {
+            // A name or key that no header can carry is left out rather than failing the invocation.
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        };
+        put(REQUEST_ID, &self.id_text);
+        put(FUNCTION_ARN, &self.function_arn);
+        put(TRACE_ID, &self.trace_id());
+        put(IDEMPOTENCY_KEY, &self.idempotency_key);
+        headers.insert(DEADLINE, HeaderValue::from(deadline_ms));
+        headers.insert(ATTEMPT, HeaderValue::from(self.attempt));
+        if let Some(epoch) = self.epoch {
+            headers.insert(LEASE_EPOCH, HeaderValue::from(epoch.0));
+        }
+        headers
+    }
+
+    /// The trace in AWS's form. Without a trace the request id stands in, not sampled: runtimes expect one.
+    fn trace_id(&self) -> String {
+        let from_trace = self
+            .trace
+            .as_ref()
+            .and_then(|trace| amazon_trace_id(&trace.traceparent));
+        from_trace.unwrap_or_else(|| {
+            let id = self.request_id.0.simple().to_string();
+            let (time, rest) = id.split_at_checked(8).unwrap_or((&id, ""));
+            format!("Root=1-{time}-{rest};Sampled=0")
+        })
+    }
+}
+
+/// `00-<32 hex>-<16 hex>-<flags>` as `Root=1-<8>-<24>;Parent=<16>;Sampled=<0|1>`.
+fn amazon_trace_id(traceparent: &str) -> Option<String> {
+    let mut parts = traceparent.split('-');
+    let (_version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |text: &str, len| text.len() == len && text.bytes().all(|c| c.is_ascii_hexdigit());
+    if !(hex(trace, 32) && hex(parent, 16) && hex(flags, 2)) {
+        return None;
+    }
+    let sampled = u8::from_str_radix(flags, 16).ok()? & 1;
+    let (time, rest) = trace.split_at_checked(8)?;
+    Some(format!("Root=1-{time}-{rest};Parent={parent};Sampled={sampled}"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use millstream_types::{Incarnation, Lease, MappingId, ShardId};
+
+    pub(in crate::process) fn invocation(id: u128) -> Invocation {
+        Invocation {
+            function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
+            payload: Payload::Json(Bytes::from_static(b"{}")),
+            request_id: RequestId::from_random(id),
+            attempt: 2,
+            timeout: Duration::from_secs(3),
+            trace: None,
+            idempotency_key: "m/shard/1-2".into(),
+            lease: Some(Lease {
+                mapping: MappingId::from_random(1),
+                shard: ShardId::new("shardId-000000000000").unwrap(),
+                epoch: Epoch(7),
+                incarnation: Incarnation::from_random(2),
+            }),
+        }
+    }
+
+    #[test]
+    fn trace_contexts_are_translated() {
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        for (text, expected) in [
+            (
+                format!("00-{id}-b7ad6b7169203331-01"),
+                Some("Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1"),
+            ),
+            (
+                format!("00-{id}-b7ad6b7169203331-02"),
+                Some("Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=0"),
+            ),
+            (format!("00-{id}-b7-01"), None),
+            ("".to_owned(), None),
+        ] {
+            assert_eq!(amazon_trace_id(&text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_headers_that_runtimes_die_without_are_there() {
+        let event = Event::new(invocation(5)).unwrap();
+        let headers = event.headers(1_700_000_000_123);
+        let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
+        assert_eq!(text("Lambda-Runtime-Aws-Request-Id"), Some(event.id_text.clone()));
+        assert_eq!(
+            text("Lambda-Runtime-Deadline-Ms").as_deref(),
+            Some("1700000000123")
+        );
+        assert_eq!(
+            text("Lambda-Runtime-Invoked-Function-Arn").as_deref(),
+            Some(&*event.function_arn)
+        );
+        assert!(text("Lambda-Runtime-Trace-Id").unwrap().starts_with("Root=1-"));
+        assert_eq!(text("Millstream-Attempt").as_deref(), Some("2"));
+        assert_eq!(text("Millstream-Lease-Epoch").as_deref(), Some("7"));
+    }
+}

@@ -1,0 +1,26 @@
+//! Functions as child processes that speak the Lambda Runtime API: any unmodified Lambda runtime runs.
+//!
+//! One pool per function ([`pool`]); one loopback listener per process ([`api`]), because the runtimes send
+//! nothing by which processes could be told apart; one small state machine per process ([`protocol`]) that
+//! alone knows what the process is doing; one task per process ([`run`]) that alone ends it. A process runs
+//! one invocation at a time.
+
+mod api;
+mod backoff;
+mod body;
+mod command;
+mod death;
+mod event;
+mod invoker;
+mod output;
+mod pool;
+mod protocol;
+mod ring;
+mod run;
+mod spawner;
+mod sys;
+
+pub(crate) use command::Plan;
+pub(crate) use invoker::ProcessInvoker;
+pub use pool::PoolOptions;
+pub(crate) use spawner::Spawner;
