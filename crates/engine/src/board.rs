@@ -44,7 +44,10 @@ pub(crate) struct Observed {
 
 impl Default for StatusBoard {
     fn default() -> Self {
-        Self { entries: Mutex::default(), changes: broadcast::channel(WATCH_BUFFER).0 }
+        Self {
+            entries: Mutex::default(),
+            changes: broadcast::channel(WATCH_BUFFER).0,
+        }
     }
 }
 
@@ -57,10 +60,20 @@ impl StatusBoard {
     pub(crate) fn publish(&self, mapping: MappingId, observed: Observed) {
         let mut entries = self.lock();
         let entry = entries.entry(mapping).or_insert_with(new_entry);
-        let Observed { state, generation, conditions, last_processing_result } = observed;
+        let Observed {
+            state,
+            generation,
+            conditions,
+            last_processing_result,
+        } = observed;
         let counters = entry.status.counters;
-        let status =
-            MappingStatus { state, observed_generation: generation, conditions, last_processing_result, counters };
+        let status = MappingStatus {
+            state,
+            observed_generation: generation,
+            conditions,
+            last_processing_result,
+            counters,
+        };
         if entry.status != status {
             entry.status = status;
             // Nobody watching is no error.
@@ -83,7 +96,9 @@ impl StatusBoard {
     }
 
     pub(crate) fn status(&self, mapping: MappingId) -> MappingStatus {
-        self.lock().get(&mapping).map_or_else(|| new_entry().status, Entry::current)
+        self.lock()
+            .get(&mapping)
+            .map_or_else(|| new_entry().status, Entry::current)
     }
 
     pub(crate) fn changes(&self) -> BoxStream<'static, Result<(MappingId, MappingStatus), Lagged>> {
@@ -98,7 +113,10 @@ impl Entry {
         for gauge in self.shards.values() {
             counters.add(&read(gauge).counters);
         }
-        MappingStatus { counters, ..self.status.clone() }
+        MappingStatus {
+            counters,
+            ..self.status.clone()
+        }
     }
 }
 
@@ -125,7 +143,12 @@ mod tests {
     use super::*;
 
     fn observed(state: MappingState) -> Observed {
-        Observed { state, generation: 1, conditions: Vec::new(), last_processing_result: "OK".to_owned() }
+        Observed {
+            state,
+            generation: 1,
+            conditions: Vec::new(),
+            last_processing_result: "OK".to_owned(),
+        }
     }
 
     #[tokio::test]

@@ -18,7 +18,12 @@ pub(crate) struct ByteBudget {
 
 impl ByteBudget {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, used: AtomicUsize::new(0), freed: Notify::new(), starved: Notify::new() }
+        Self {
+            limit,
+            used: AtomicUsize::new(0),
+            freed: Notify::new(),
+            starved: Notify::new(),
+        }
     }
 
     /// Resolves with `bytes` taken. Anything goes while nothing is held, so one page always fits.
@@ -29,7 +34,10 @@ impl ByteBudget {
             // Registered before looking: what is freed after the look wakes this waiter.
             freed.as_mut().enable();
             if self.try_take(bytes) {
-                return Reservation { budget: self.clone(), bytes };
+                return Reservation {
+                    budget: self.clone(),
+                    bytes,
+                };
             }
             self.starved.notify_one();
             freed.await;
@@ -38,7 +46,9 @@ impl ByteBudget {
 
     fn try_take(&self, bytes: usize) -> bool {
         let fits = |used: usize| (used == 0 || used + bytes <= self.limit).then_some(used + bytes);
-        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
+            .is_ok()
     }
 
     /// Resolves when a reader had to wait since the last call.
@@ -69,7 +79,10 @@ pub(crate) struct Reservation {
 impl Reservation {
     /// Nothing yet.
     pub(crate) fn none(budget: &std::sync::Arc<ByteBudget>) -> Self {
-        Self { budget: budget.clone(), bytes: 0 }
+        Self {
+            budget: budget.clone(),
+            bytes: 0,
+        }
     }
 
     /// Holds exactly `bytes` from now on, whatever the limit says.

@@ -44,9 +44,13 @@ mod active {
     pub(super) fn configure(text: &str) -> Result<(), String> {
         let mut points = POINTS.lock().unwrap_or_else(PoisonError::into_inner);
         for part in text.split(';').filter(|p| !p.is_empty()) {
-            let parsed = part.split_once("=panic@").and_then(|(place, n)| Some((place, n.parse::<u64>().ok()?)));
+            let parsed = part
+                .split_once("=panic@")
+                .and_then(|(place, n)| Some((place, n.parse::<u64>().ok()?)));
             let Some((place, n @ 1..)) = parsed else {
-                return Err(format!("fail point '{part}' is not of the form PLACE=panic@N with N from 1"));
+                return Err(format!(
+                    "fail point '{part}' is not of the form PLACE=panic@N with N from 1"
+                ));
             };
             points.insert(place.to_owned(), n);
         }

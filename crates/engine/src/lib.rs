@@ -1,6 +1,24 @@
 //! The engine: actors that own shards and connect the pure machines of `core` with the ports.
 //!
-//! [`manage`] is what front doors call; [`view`] is what they show; the actors are private.
+//! [`Node`] runs it, [`manage`] is what front doors call, [`view`] is what they show; the actors are private.
+//!
+//! The tree: the node's root holds a lease keeper, a courier for failure documents, one pool per function, and
+//! one supervisor per mapping, which holds one consumer per leased shard, which spawns one worker per attempt.
 
+mod board;
+mod budget;
+mod context;
+mod courier;
+pub mod failpoint;
+mod functions;
+mod keeper;
 pub mod manage;
+mod mapping;
+mod node;
+mod session;
+mod shard;
+mod task;
 pub mod view;
+
+pub use context::NodePorts;
+pub use node::{Node, NodeOptions, Shutdown, StartError};

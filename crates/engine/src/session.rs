@@ -16,7 +16,10 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn unlimited(incarnation: Incarnation) -> Self {
-        Self { incarnation, valid_until: Arc::new(AtomicU64::new(u64::MAX)) }
+        Self {
+            incarnation,
+            valid_until: Arc::new(AtomicU64::new(u64::MAX)),
+        }
     }
 
     pub(crate) fn incarnation(&self) -> Incarnation {

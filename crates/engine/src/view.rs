@@ -6,7 +6,8 @@ use millstream_core::mapping_state::MappingState;
 pub use millstream_core::shard::{BatchInspection, Counters, LaneInspection};
 use millstream_ports::{Invoker, PoolStatus};
 use millstream_types::{
-    Epoch, FunctionName, Incarnation, Mapping, MappingId, Mark, Namespace, Outcome, Position, RequestId, ShardId, Wall,
+    Epoch, FunctionName, Incarnation, Mapping, MappingId, Mark, Namespace, Outcome, Position, RequestId,
+    ShardId, Wall,
 };
 use std::sync::Arc;
 
@@ -101,6 +102,24 @@ pub struct ShardInspection {
     pub last_error: Option<String>,
 }
 
+impl ShardInspection {
+    /// A shard of which nothing runs.
+    pub(crate) fn idle(shard: ShardId, activity: ShardActivity) -> Self {
+        Self {
+            shard,
+            activity,
+            lease: None,
+            checkpoint: Position::Trim,
+            read_through: None,
+            lag_ms: None,
+            lag_records: None,
+            buffered_bytes: 0,
+            lanes: Vec::new(),
+            last_error: None,
+        }
+    }
+}
+
 /// A change that a watcher sees.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MappingEvent {
@@ -128,7 +147,11 @@ pub trait Live: Send + Sync + 'static {
     fn status_changes(&self) -> BoxStream<'static, Result<(MappingId, MappingStatus), Lagged>>;
 
     /// The invoker that mappings of this function use now; an error text if there is none.
-    async fn invoker(&self, namespace: &Namespace, function: &FunctionName) -> Result<Arc<dyn Invoker>, String>;
+    async fn invoker(
+        &self,
+        namespace: &Namespace,
+        function: &FunctionName,
+    ) -> Result<Arc<dyn Invoker>, String>;
 
     /// What runs behind a function.
     fn pool(&self, namespace: &Namespace, function: &FunctionName) -> PoolStatus;

@@ -36,7 +36,9 @@ pub(super) enum Cut {
 
 /// Decides on the records at the front.
 pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule) -> Cut {
-    let Some(first) = waiting.front() else { return Cut::Nothing };
+    let Some(first) = waiting.front() else {
+        return Cut::Nothing;
+    };
     let expired = |w: &Waiting| rule.expired_before.is_some_and(|t| w.entry.record.arrival < t);
     let old = expired(first);
     let mut bytes = EventShape::ENVELOPE_LEN;
@@ -49,14 +51,22 @@ pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule) -> Cut {
         bytes = with;
     }
     let n = waiting.len();
-    if n == rule.batch_size || old || bytes >= rule.event_bytes { Cut::Full(n) } else { Cut::Underfilled(n) }
+    if n == rule.batch_size || old || bytes >= rule.event_bytes {
+        Cut::Full(n)
+    } else {
+        Cut::Underfilled(n)
+    }
 }
 
 /// When the window of a lane ends: it begins as the previous invocation completes (semantics 4.2), or, if it
 /// passed with nothing to send, when the first record comes after that.
 pub(super) fn window_end(idle_since: Mono, first_waiting_since: Mono, window: Duration) -> Mono {
     let end = idle_since.plus(window);
-    if first_waiting_since < end { end } else { first_waiting_since.plus(window) }
+    if first_waiting_since < end {
+        end
+    } else {
+        first_waiting_since.plus(window)
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +86,10 @@ mod tests {
         spec.iter()
             .enumerate()
             .map(|(n, &(encoded_len, arrival, carried))| Waiting {
-                entry: Entry { record: record((n, arrival)), encoded_len },
+                entry: Entry {
+                    record: record((n, arrival)),
+                    encoded_len,
+                },
                 carried,
             })
             .collect()
@@ -91,15 +104,39 @@ mod tests {
             ("fewer than the size", plain(&[10, 10]), Cut::Underfilled(2)),
             ("exactly the size", plain(&[10, 10, 10]), Cut::Full(3)),
             ("more than the size", plain(&[10, 10, 10, 10]), Cut::Full(3)),
-            ("the third does not fit: 2 commas count", plain(&[100, 100, 1000 - envelope - 201]), Cut::Full(2)),
-            ("all three fit to the byte", plain(&[100, 100, 1000 - envelope - 202]), Cut::Full(3)),
+            (
+                "the third does not fit: 2 commas count",
+                plain(&[100, 100, 1000 - envelope - 201]),
+                Cut::Full(2),
+            ),
+            (
+                "all three fit to the byte",
+                plain(&[100, 100, 1000 - envelope - 202]),
+                Cut::Full(3),
+            ),
             ("one that never fits goes alone", plain(&[2000, 10]), Cut::Full(1)),
-            ("full to the byte before the size", plain(&[1000 - envelope]), Cut::Full(1)),
-            ("expired records go apart", vec![(10, 40, None), (10, 49, None), (10, 50, None)], Cut::Full(2)),
+            (
+                "full to the byte before the size",
+                plain(&[1000 - envelope]),
+                Cut::Full(1),
+            ),
+            (
+                "expired records go apart",
+                vec![(10, 40, None), (10, 49, None), (10, 50, None)],
+                Cut::Full(2),
+            ),
             ("only expired", vec![(10, 40, None)], Cut::Full(1)),
-            ("carried parts are not mixed", vec![(10, 90, Some(1)), (10, 90, None)], Cut::Full(1)),
+            (
+                "carried parts are not mixed",
+                vec![(10, 90, Some(1)), (10, 90, None)],
+                Cut::Full(1),
+            ),
         ];
-        let rule = CutRule { batch_size: 3, event_bytes: 1000, expired_before: Some(Wall(50)) };
+        let rule = CutRule {
+            batch_size: 3,
+            event_bytes: 1000,
+            expired_before: Some(Wall(50)),
+        };
         for (what, spec, expect) in cases {
             assert_eq!(cut(&waiting(&spec), &rule), expect, "{what}");
         }
@@ -109,7 +146,11 @@ mod tests {
     fn the_window_begins_with_the_previous_completion_or_with_the_first_record_after_it() {
         let window = Duration::from_nanos(50);
         for (idle, first, end) in [(100, 90, 150), (100, 149, 150), (100, 150, 200), (100, 900, 950)] {
-            assert_eq!(window_end(Mono(idle), Mono(first), window), Mono(end), "idle {idle}, first {first}");
+            assert_eq!(
+                window_end(Mono(idle), Mono(first), window),
+                Mono(end),
+                "idle {idle}, first {first}"
+            );
         }
     }
 }

@@ -4,8 +4,8 @@
 //! numbers are kept as filters, at most one per number of lanes, until the checkpoint has passed them.
 
 use crate::lane_hash::lane_of;
-use millstream_types::durable::{HeadRecord, LaneRecord, PriorLanes, SegmentRecord};
 use millstream_types::Mark;
+use millstream_types::durable::{HeadRecord, LaneRecord, PriorLanes, SegmentRecord};
 
 /// All that is remembered of other numbers of lanes.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,11 @@ impl Carried {
     }
 
     /// Takes back what is known of exactly this number of lanes: they are in use again.
-    pub(super) fn resume(&mut self, lane_hash: u8, factor: u8) -> Option<Vec<(Option<Mark>, Option<HeadRecord>)>> {
+    pub(super) fn resume(
+        &mut self,
+        lane_hash: u8,
+        factor: u8,
+    ) -> Option<Vec<(Option<Mark>, Option<HeadRecord>)>> {
         let same = |p: &PriorLanes| p.lane_hash == lane_hash && p.done_through.len() == usize::from(factor);
         let at = self.prior.iter().position(same)?;
         let found = self.prior.swap_remove(at);
@@ -61,7 +65,9 @@ impl Carried {
     pub(super) fn finished(&self, key: &[u8], mark: Mark) -> bool {
         self.prior.iter().any(|p| {
             let lane = lane_of(p.lane_hash, p.done_through.len() as u8, key);
-            p.done_through.get(usize::from(lane)).is_some_and(|done| *done >= Some(mark))
+            p.done_through
+                .get(usize::from(lane))
+                .is_some_and(|done| *done >= Some(mark))
         })
     }
 
@@ -79,7 +85,12 @@ impl Carried {
     /// What is still worth storing when everything up to `watermark` is finished.
     pub(super) fn stored(&self, watermark: Option<Mark>) -> Vec<PriorLanes> {
         let past = |p: &&PriorLanes| {
-            let ends = p.heads.iter().flatten().flat_map(|h| &h.segments).map(|s| Some(s.last));
+            let ends = p
+                .heads
+                .iter()
+                .flatten()
+                .flat_map(|h| &h.segments)
+                .map(|s| Some(s.last));
             p.done_through.iter().copied().chain(ends).any(|m| m > watermark)
         };
         self.prior.iter().filter(past).cloned().collect()
@@ -101,6 +112,13 @@ fn parts_of(prior: &PriorLanes) -> Vec<Part> {
         lane: lane as u8,
         segment: segment.clone(),
     };
-    let heads = prior.heads.iter().enumerate().filter_map(|(lane, head)| Some((lane, head.as_ref()?)));
-    heads.flat_map(|(lane, head)| head.segments.iter().map(move |s| (lane, s))).map(part).collect()
+    let heads = prior
+        .heads
+        .iter()
+        .enumerate()
+        .filter_map(|(lane, head)| Some((lane, head.as_ref()?)));
+    heads
+        .flat_map(|(lane, head)| head.segments.iter().map(move |s| (lane, s)))
+        .map(part)
+        .collect()
 }

@@ -82,8 +82,16 @@ impl Commits {
         self.last += 1;
         let token = CommitToken(self.last);
         let gated = std::mem::take(&mut self.gated);
-        self.running = Some(Running { token, gated, finishes: record.finished });
-        let durability = if std::mem::take(&mut self.synced) { Durability::Synced } else { Durability::Written };
+        self.running = Some(Running {
+            token,
+            gated,
+            finishes: record.finished,
+        });
+        let durability = if std::mem::take(&mut self.synced) {
+            Durability::Synced
+        } else {
+            Durability::Written
+        };
         self.dirty = false;
         let commit = ShardCommit {
             record: Some(record),
@@ -91,6 +99,10 @@ impl Commits {
             outbox: std::mem::take(&mut self.outbox),
             ledger: std::mem::take(&mut self.ledger),
         };
-        CommitOrder { token, commit, durability }
+        CommitOrder {
+            token,
+            commit,
+            durability,
+        }
     }
 }

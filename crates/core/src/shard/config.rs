@@ -100,7 +100,9 @@ impl ShardConfig {
             window: Duration::from_secs(spec.batching_window_seconds.into()),
             bisect: spec.bisect_on_error,
             max_retries: u32::try_from(spec.max_retry_attempts).ok(),
-            max_age: u64::try_from(spec.max_record_age_seconds).ok().map(Duration::from_secs),
+            max_age: u64::try_from(spec.max_record_age_seconds)
+                .ok()
+                .map(Duration::from_secs),
             limits: Limits::for_batches_of(batch_size, lanes),
             identity: Identity {
                 namespace,

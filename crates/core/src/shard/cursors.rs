@@ -74,7 +74,12 @@ pub(super) struct Cursors {
 
 impl Cursors {
     /// The main cursor reads while a lane that is up to date has room.
-    pub(super) fn want_main(&mut self, lanes: &[Lane], start: Position, limits: &Limits) -> Option<ReadOrder> {
+    pub(super) fn want_main(
+        &mut self,
+        lanes: &[Lane],
+        start: Position,
+        limits: &Limits,
+    ) -> Option<ReadOrder> {
         let useful = lanes.iter().any(|l| l.lagging.is_none() && l.has_room(limits));
         if self.main.is_some() || self.at_end || !useful {
             return None;
@@ -85,18 +90,37 @@ impl Cursors {
     }
 
     /// The catch-up cursor reads from the lowest lagging lane that has room.
-    pub(super) fn want_catch_up(&mut self, lanes: &[Lane], start: Position, limits: &Limits) -> Option<ReadOrder> {
+    pub(super) fn want_catch_up(
+        &mut self,
+        lanes: &[Lane],
+        start: Position,
+        limits: &Limits,
+    ) -> Option<ReadOrder> {
         if self.catch_up.is_some() {
             return None;
         }
-        let from = lanes.iter().filter(|l| l.wants_catch_up(limits)).filter_map(|l| l.lagging).min()?;
+        let from = lanes
+            .iter()
+            .filter(|l| l.wants_catch_up(limits))
+            .filter_map(|l| l.lagging)
+            .min()?;
         self.serial += 1;
-        self.catch_up = Some(CatchingUp { serial: self.serial, from, main_was_at: self.read_through });
+        self.catch_up = Some(CatchingUp {
+            serial: self.serial,
+            from,
+            main_was_at: self.read_through,
+        });
         Some(self.order(Cursor::CatchUp, after(from, start), limits))
     }
 
     fn order(&self, cursor: Cursor, from: Position, limits: &Limits) -> ReadOrder {
-        ReadOrder { cursor, serial: self.serial, from, records: limits.page_records, bytes: limits.page_bytes }
+        ReadOrder {
+            cursor,
+            serial: self.serial,
+            from,
+            records: limits.page_records,
+            bytes: limits.page_bytes,
+        }
     }
 }
 

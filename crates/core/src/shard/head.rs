@@ -65,11 +65,22 @@ impl Head {
         let n = records.len();
         let lens: Arc<[u32]> = records.iter().map(|r| r.1).collect();
         let records: Arc<[Record]> = records.into_iter().map(|r| r.0).collect();
-        Self { records, lens, stack: vec![Segment::fresh(0..n, ids)], phase: Phase::Waiting, troubled: false }
+        Self {
+            records,
+            lens,
+            stack: vec![Segment::fresh(0..n, ids)],
+            phase: Phase::Waiting,
+            troubled: false,
+        }
     }
 
     /// The batch a stored head described, from the records up to its end that still exist; none if none do.
-    pub(super) fn restore(records: Vec<(Record, u32)>, stored: &HeadRecord, now: Now, ids: &mut IdSource) -> Option<Self> {
+    pub(super) fn restore(
+        records: Vec<(Record, u32)>,
+        stored: &HeadRecord,
+        now: Now,
+        ids: &mut IdSource,
+    ) -> Option<Self> {
         let mut head = Self::new(records, ids);
         let mut stack = Vec::with_capacity(stored.segments.len());
         let mut start = 0;
@@ -97,7 +108,10 @@ impl Head {
 
     pub(super) fn stored(&self) -> Option<HeadRecord> {
         let segment = |s: &Segment| {
-            let (first, last) = (self.records.get(s.range.start)?, self.records.get(s.range.end.checked_sub(1)?)?);
+            let (first, last) = (
+                self.records.get(s.range.start)?,
+                self.records.get(s.range.end.checked_sub(1)?)?,
+            );
             Some(SegmentRecord {
                 first: first.mark,
                 last: last.mark,
@@ -132,7 +146,12 @@ impl Head {
     /// How many bytes of events the unfinished parts make.
     pub(super) fn bytes(&self) -> usize {
         let start = self.stack.last().map_or(0, |s| s.range.start);
-        self.lens.get(start..).unwrap_or_default().iter().map(|l| *l as usize).sum()
+        self.lens
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .map(|l| *l as usize)
+            .sum()
     }
 
     /// Removes the current part, finished as a whole, and returns its records' range.
@@ -153,7 +172,9 @@ impl Head {
 
     /// Cuts the first `n` records off the current part, which goes on as a new part with a new budget.
     pub(super) fn suffix(&mut self, n: usize, ids: &mut IdSource) -> Range<usize> {
-        let Some(whole) = self.stack.pop() else { return 0..0 };
+        let Some(whole) = self.stack.pop() else {
+            return 0..0;
+        };
         let middle = whole.range.start + n;
         self.stack.push(Segment::fresh(middle..whole.range.end, ids));
         self.phase = Phase::Waiting;
@@ -162,7 +183,9 @@ impl Head {
 
     /// Cuts the first `n` records off the current part, which keeps its budget; its id changes with its content.
     pub(super) fn shorten(&mut self, n: usize, ids: &mut IdSource) -> Range<usize> {
-        let Some(current) = self.stack.last_mut() else { return 0..0 };
+        let Some(current) = self.stack.last_mut() else {
+            return 0..0;
+        };
         let cut = current.range.start..current.range.start + n;
         current.range.start = cut.end;
         current.request_id = ids.request();

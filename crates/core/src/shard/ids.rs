@@ -12,7 +12,10 @@ pub(super) struct IdSource {
 
 impl IdSource {
     pub(super) fn new(seed: u128) -> Self {
-        Self { state: seed as u64, salt: (seed >> 64) as u64 }
+        Self {
+            state: seed as u64,
+            salt: (seed >> 64) as u64,
+        }
     }
 
     fn next(&mut self) -> u64 {

@@ -116,7 +116,12 @@ impl ShardMachine {
             held_records: self.lanes.iter().map(held).sum(),
             lagging: self.lanes.iter().any(|l| l.lagging.is_some()),
             buffered_bytes: self.buffered_bytes() as u64,
-            lanes: self.lanes.iter().enumerate().map(|(n, l)| lane(n, l, through)).collect(),
+            lanes: self
+                .lanes
+                .iter()
+                .enumerate()
+                .map(|(n, l)| lane(n, l, through))
+                .collect(),
             counters: self.counters,
             last_attempt_failed: self.last_attempt_failed,
         }
@@ -125,7 +130,10 @@ impl ShardMachine {
     /// Bytes of records held in memory, as they will be in events.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.lanes.iter().map(|l| l.waiting_bytes + l.head.as_ref().map_or(0, Head::bytes)).sum()
+        self.lanes
+            .iter()
+            .map(|l| l.waiting_bytes + l.head.as_ref().map_or(0, Head::bytes))
+            .sum()
     }
 
     /// Counts since the machine was made.
@@ -142,12 +150,20 @@ impl ShardMachine {
 }
 
 fn oldest(lane: &Lane) -> Option<Wall> {
-    let in_head = lane.head.as_ref().and_then(|h| h.slice(h.current()?.range.clone()).first());
-    in_head.or_else(|| lane.waiting.front().map(|w| &w.entry.record)).map(|r| r.arrival)
+    let in_head = lane
+        .head
+        .as_ref()
+        .and_then(|h| h.slice(h.current()?.range.clone()).first());
+    in_head
+        .or_else(|| lane.waiting.front().map(|w| &w.entry.record))
+        .map(|r| r.arrival)
 }
 
 fn held(lane: &Lane) -> u64 {
-    let in_head = lane.head.as_ref().map_or(0, |h| h.stack.iter().map(super::head::Segment::len).sum());
+    let in_head = lane
+        .head
+        .as_ref()
+        .map_or(0, |h| h.stack.iter().map(super::head::Segment::len).sum());
     (lane.waiting.len() + in_head) as u64
 }
 
@@ -171,7 +187,10 @@ fn batch(head: &Head) -> Option<BatchInspection> {
         records: records.len() as u32,
         attempt: current.attempts + 1,
         in_flight: matches!(head.phase, Phase::InFlight(_)),
-        next_attempt: current.not_before.map(|n| n.1).filter(|_| head.phase == Phase::Waiting),
+        next_attempt: current
+            .not_before
+            .map(|n| n.1)
+            .filter(|_| head.phase == Phase::Waiting),
         parts_waiting: head.stack.len().saturating_sub(1) as u32,
         last_error: current.last_error.clone(),
     })

@@ -19,7 +19,9 @@ impl ShardMachine {
         let Some(l) = self.lanes.get_mut(lane) else { return };
         l.idle_since = now.mono;
         let Some(head) = l.head.as_mut() else { return };
-        let Some(sent) = head.current().cloned() else { return };
+        let Some(sent) = head.current().cloned() else {
+            return;
+        };
         head.phase = Phase::Waiting;
         let started = report.started;
         match report.verdict {
@@ -28,7 +30,14 @@ impl ShardMachine {
                 self.partly_done(lane, &sent, index, started, now);
             }
             Verdict::FailedFrom { response, .. } => {
-                self.failed(lane, &sent, Some(response), "BatchItemFailures".to_owned(), started, now);
+                self.failed(
+                    lane,
+                    &sent,
+                    Some(response),
+                    "BatchItemFailures".to_owned(),
+                    started,
+                    now,
+                );
             }
             Verdict::Failed { response, error } => self.failed(lane, &sent, response, error, started, now),
             Verdict::Throttled { retry_after } => self.throttled(lane, &sent, retry_after, started, now),
@@ -50,7 +59,11 @@ impl ShardMachine {
         self.counters.records_done += index as u64;
         self.enter(lane, sent, AttemptResult::Partial, index, started, now, None);
         let ids = &mut self.ids;
-        let range = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()).map_or(0..0, |h| h.suffix(index, ids));
+        let range = self
+            .lanes
+            .get_mut(lane)
+            .and_then(|l| l.head.as_mut())
+            .map_or(0..0, |h| h.suffix(index, ids));
         self.finish(lane, range);
         self.commits.note();
     }
@@ -81,12 +94,28 @@ impl ShardMachine {
         spent.attempts = attempts;
         spent.last_response = response;
         if self.config.max_retries.is_some_and(|most| attempts > most) {
-            self.enter(lane, sent, AttemptResult::Discarded, sent.len(), started, now, Some(error));
+            self.enter(
+                lane,
+                sent,
+                AttemptResult::Discarded,
+                sent.len(),
+                started,
+                now,
+                Some(error),
+            );
             let range = self.head_mut(lane).map_or(0..0, super::head::Head::pop);
             self.give_up(lane, &spent, range, DiscardCondition::RetryAttemptsExhausted, now);
             return;
         }
-        self.enter(lane, sent, AttemptResult::Retry, 0, started, now, Some(error.clone()));
+        self.enter(
+            lane,
+            sent,
+            AttemptResult::Retry,
+            0,
+            started,
+            now,
+            Some(error.clone()),
+        );
         let delay = retry_delay(attempts, self.ids.jitter());
         spent.not_before = Some((now.mono.plus(delay), now.wall.plus(delay)));
         spent.last_error = Some(error);
@@ -113,7 +142,9 @@ impl ShardMachine {
 
     /// A single record that does not fit into an event spends its attempts without being sent.
     pub(super) fn fail_oversized(&mut self, lane: usize, now: Now) {
-        let Some(sent) = self.head_mut(lane).and_then(|h| h.current().cloned()) else { return };
+        let Some(sent) = self.head_mut(lane).and_then(|h| h.current().cloned()) else {
+            return;
+        };
         self.failed(lane, &sent, None, TOO_LARGE.to_owned(), now.wall, now);
     }
 
@@ -162,8 +193,19 @@ impl ShardMachine {
         now: Now,
     ) {
         if condition == DiscardCondition::RecordAgeExceeded {
-            let expired = Segment { range: range.clone(), ..part.clone() };
-            self.enter(lane, &expired, AttemptResult::Expired, range.len(), now.wall, now, None);
+            let expired = Segment {
+                range: range.clone(),
+                ..part.clone()
+            };
+            self.enter(
+                lane,
+                &expired,
+                AttemptResult::Expired,
+                range.len(),
+                now.wall,
+                now,
+                None,
+            );
         }
         self.counters.records_discarded += range.len() as u64;
         if let Some(discard) = self.discard(lane, part, range.clone(), condition, now) {
@@ -232,7 +274,9 @@ impl ShardMachine {
         now: Now,
         error: Option<String>,
     ) {
-        let Some(head) = self.lanes.get(lane).and_then(|l| l.head.as_ref()) else { return };
+        let Some(head) = self.lanes.get(lane).and_then(|l| l.head.as_ref()) else {
+            return;
+        };
         let records = head.slice(sent.range.clone());
         let (first, last) = (records.first(), records.last());
         let entry = LedgerEntry {

@@ -35,7 +35,9 @@ impl Lane {
     }
 
     pub(super) fn in_flight(&self) -> bool {
-        self.head.as_ref().is_some_and(|h| matches!(h.phase, Phase::InFlight(_)))
+        self.head
+            .as_ref()
+            .is_some_and(|h| matches!(h.phase, Phase::InFlight(_)))
     }
 
     pub(super) fn has_room(&self, limits: &Limits) -> bool {
@@ -86,11 +88,18 @@ impl Lane {
 
     /// Gives back the memory of records that wait behind a batch in trouble; they are read again later.
     pub(super) fn shed(&mut self) -> usize {
-        let stuck = self.head.as_ref().is_some_and(|h| h.phase == Phase::Waiting && h.troubled);
+        let stuck = self
+            .head
+            .as_ref()
+            .is_some_and(|h| h.phase == Phase::Waiting && h.troubled);
         if !stuck || self.waiting.is_empty() {
             return 0;
         }
-        let kept = self.head.as_ref().and_then(Head::last_mark).max(self.done_through);
+        let kept = self
+            .head
+            .as_ref()
+            .and_then(Head::last_mark)
+            .max(self.done_through);
         self.lagging = Some(kept);
         self.hold = true;
         self.waiting.clear();

@@ -1,5 +1,6 @@
 //! The machine itself: its inputs, its actions, and the order in which they are worked through.
 
+use super::batch::Waiting;
 use super::carried::Carried;
 use super::commits::{CommitOrder, CommitToken, Commits};
 use super::config::ShardConfig;
@@ -8,7 +9,6 @@ use super::head::Phase;
 use super::ids::IdSource;
 use super::inspect::Counters;
 use super::lane::Lane;
-use super::batch::Waiting;
 use crate::route::Entry;
 use crate::verdict::Verdict;
 use millstream_types::commit::CommitOutcome;
@@ -123,7 +123,9 @@ impl ShardMachine {
         let before = self.cursors.read_through;
         for (l, entries) in page.lanes.into_iter().enumerate() {
             self.counters.records_read += entries.len() as u64;
-            let Some(lane) = self.lanes.get_mut(l) else { continue };
+            let Some(lane) = self.lanes.get_mut(l) else {
+                continue;
+            };
             if lane.lagging.is_some() || entries.is_empty() {
                 continue;
             }
@@ -140,15 +142,26 @@ impl ShardMachine {
     }
 
     fn take_catch_up(&mut self, page: PageIn, now: Now) {
-        let Some(order) = self.cursors.catch_up.filter(|o| o.serial == page.serial) else { return };
+        let Some(order) = self.cursors.catch_up.filter(|o| o.serial == page.serial) else {
+            return;
+        };
         self.cursors.catch_up = None;
         let limits = self.config.limits;
-        let reached = if page.tip || page.end { page.through.max(order.main_was_at) } else { page.through };
+        let reached = if page.tip || page.end {
+            page.through.max(order.main_was_at)
+        } else {
+            page.through
+        };
         for (lane, entries) in self.lanes.iter_mut().zip(page.lanes) {
             // A lane that had taken in less than where this page begins would get a hole.
-            let Some(taken_in) = lane.lagging.filter(|taken_in| *taken_in >= order.from) else { continue };
+            let Some(taken_in) = lane.lagging.filter(|taken_in| *taken_in >= order.from) else {
+                continue;
+            };
             if lane.has_room(&limits) {
-                let fresh = entries.into_iter().filter(|e| Some(e.record.mark) > taken_in).collect();
+                let fresh = entries
+                    .into_iter()
+                    .filter(|e| Some(e.record.mark) > taken_in)
+                    .collect();
                 accept(lane, &self.carried, fresh, now);
                 let taken_in = taken_in.max(reached);
                 lane.lagging = (taken_in < self.cursors.read_through).then_some(taken_in);
@@ -159,7 +172,11 @@ impl ShardMachine {
     /// An attempt ended.
     pub fn on_attempt(&mut self, report: AttemptReport, now: Now, out: &mut Vec<Action>) {
         let lane = usize::from(report.token.lane);
-        let current = self.lanes.get(lane).and_then(|l| l.head.as_ref()).map(|h| h.phase);
+        let current = self
+            .lanes
+            .get(lane)
+            .and_then(|l| l.head.as_ref())
+            .map(|h| h.phase);
         if self.mode != Mode::Stopped && current == Some(Phase::InFlight(report.token.serial)) {
             self.judge(lane, report, now);
         }
@@ -244,8 +261,16 @@ impl ShardMachine {
 
     fn read_more(&mut self, out: &mut Vec<Action>) {
         let (start, limits) = (self.start, self.config.limits);
-        out.extend(self.cursors.want_main(&self.lanes, start, &limits).map(Action::Read));
-        out.extend(self.cursors.want_catch_up(&self.lanes, start, &limits).map(Action::Read));
+        out.extend(
+            self.cursors
+                .want_main(&self.lanes, start, &limits)
+                .map(Action::Read),
+        );
+        out.extend(
+            self.cursors
+                .want_catch_up(&self.lanes, start, &limits)
+                .map(Action::Read),
+        );
     }
 
     fn commit(&mut self, out: &mut Vec<Action>) {

@@ -33,3 +33,4 @@ pub use config::{Identity, Limits, ShardConfig};
 pub use cursors::{Cursor, PageIn, ReadOrder};
 pub use inspect::{BatchInspection, Counters, LaneInspection, ShardSnapshot};
 pub use machine::{Action, AttemptOrder, AttemptReport, AttemptToken, ShardMachine, StopReason};
+pub use persist::stored_checkpoint;

@@ -16,8 +16,17 @@ impl ShardMachine {
     /// A machine for a shard that starts at `start`, or goes on where `stored` says. `seed` must be new for
     /// every acquisition: request ids and jitter come from it.
     #[must_use]
-    pub fn new(config: ShardConfig, start: Position, stored: Option<ShardRecord>, seed: u128, now: Now) -> Self {
-        let resumed = stored.map_or_else(|| Resumed::fresh(config.lanes), |record| Resumed::from(record, config.lanes));
+    pub fn new(
+        config: ShardConfig,
+        start: Position,
+        stored: Option<ShardRecord>,
+        seed: u128,
+        now: Now,
+    ) -> Self {
+        let resumed = stored.map_or_else(
+            || Resumed::fresh(config.lanes),
+            |record| Resumed::from(record, config.lanes),
+        );
         let start = resumed.start.unwrap_or(start);
         let mut lanes = resumed.lanes;
         for lane in &mut lanes {
@@ -45,13 +54,21 @@ impl ShardMachine {
     #[must_use]
     pub fn watermark(&self) -> Option<Mark> {
         let through = self.cursors.read_through;
-        self.lanes.iter().map(|l| l.finished_through(through)).min().flatten()
+        self.lanes
+            .iter()
+            .map(|l| l.finished_through(through))
+            .min()
+            .flatten()
     }
 
     /// The checkpoint: where reading would go on had there never been more than this mapping's progress.
     #[must_use]
     pub fn checkpoint(&self) -> Position {
-        if self.finish_stored { Position::End } else { self.watermark().map_or(self.start, Position::After) }
+        if self.finish_stored {
+            Position::End
+        } else {
+            self.watermark().map_or(self.start, Position::After)
+        }
     }
 
     pub(super) fn record(&self, finished: bool) -> ShardRecord {
@@ -71,6 +88,21 @@ impl ShardMachine {
             finished,
         }
     }
+}
+
+/// The checkpoint that a stored record stands for.
+#[must_use]
+pub fn stored_checkpoint(record: &ShardRecord) -> Position {
+    if record.finished {
+        return Position::End;
+    }
+    record
+        .lanes
+        .iter()
+        .map(|l| l.done_through)
+        .min()
+        .flatten()
+        .map_or(record.start, Position::After)
 }
 
 struct Resumed {
@@ -95,7 +127,11 @@ impl Resumed {
     fn from(record: ShardRecord, lanes: u8) -> Self {
         let same = record.lanes.len() == usize::from(lanes) && record.lane_hash == LANE_HASH_VERSION;
         let (start, finished) = (Some(record.start), record.finished);
-        let mut resumed = if same { Self::same_lanes(record) } else { Self::other_lanes(record, lanes) };
+        let mut resumed = if same {
+            Self::same_lanes(record)
+        } else {
+            Self::other_lanes(record, lanes)
+        };
         resumed.start = start;
         resumed.finished = finished;
         resumed
@@ -112,7 +148,11 @@ impl Resumed {
             start: None,
             lanes: record.lanes.into_iter().map(lane).collect(),
             carried: Carried::new(record.prior),
-            cursors: Cursors { read_through: through, at_end: record.at_end, ..Cursors::default() },
+            cursors: Cursors {
+                read_through: through,
+                at_end: record.at_end,
+                ..Cursors::default()
+            },
             finished: false,
         }
     }
@@ -122,16 +162,32 @@ impl Resumed {
         let watermark = record.lanes.iter().map(|l| l.done_through).min().flatten();
         let mut carried = Carried::with(record.prior, record.lane_hash, &record.lanes);
         let lanes = match carried.resume(LANE_HASH_VERSION, factor) {
-            Some(known) => known.into_iter().map(|(done, head)| resumed_lane(done.max(watermark), head)).collect(),
+            Some(known) => known
+                .into_iter()
+                .map(|(done, head)| resumed_lane(done.max(watermark), head))
+                .collect(),
             None => vec![resumed_lane(watermark, None); factor.into()],
         };
-        let cursors = Cursors { read_through: watermark, ..Cursors::default() };
-        Self { start: None, lanes, carried, cursors, finished: false }
+        let cursors = Cursors {
+            read_through: watermark,
+            ..Cursors::default()
+        };
+        Self {
+            start: None,
+            lanes,
+            carried,
+            cursors,
+            finished: false,
+        }
     }
 }
 
 fn resumed_lane(done_through: Option<Mark>, head: Option<HeadRecord>) -> Lane {
     // A head that was overtaken by other lanes' progress has nothing left to restore.
     let restoring = head.filter(|h| h.segments.first().is_some_and(|s| Some(s.last) > done_through));
-    Lane { done_through, restoring, ..Lane::default() }
+    Lane {
+        done_through,
+        restoring,
+        ..Lane::default()
+    }
 }

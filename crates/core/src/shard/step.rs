@@ -15,7 +15,9 @@ impl ShardMachine {
     pub(super) fn step(&mut self, lane: usize, now: Now, out: &mut Vec<Action>) {
         // Each round finishes, gates or sends something; the bound only guards against a mistake here.
         for _ in 0..64 {
-            let Some(l) = self.lanes.get(lane).filter(|l| !l.gated) else { return };
+            let Some(l) = self.lanes.get(lane).filter(|l| !l.gated) else {
+                return;
+            };
             let phase = l.head.as_ref().map(|h| h.phase);
             let went_on = match phase {
                 None => self.take_batch(lane, now),
@@ -31,7 +33,9 @@ impl ShardMachine {
     fn take_batch(&mut self, lane: usize, now: Now) -> bool {
         let (rule, window) = (self.cut_rule(now.wall), self.config.window);
         let (at_end, through) = (self.cursors.at_end, self.cursors.read_through);
-        let Some(l) = self.lanes.get_mut(lane) else { return false };
+        let Some(l) = self.lanes.get_mut(lane) else {
+            return false;
+        };
         if l.restoring.is_some() {
             return restore(l, at_end, through, now, &mut self.ids);
         }
@@ -45,9 +49,14 @@ impl ShardMachine {
         };
         let taken = l.take(n, now.mono);
         let carried = taken.first().and_then(|w| w.carried);
-        let records = taken.into_iter().map(|w| (w.entry.record, w.entry.encoded_len)).collect();
+        let records = taken
+            .into_iter()
+            .map(|w| (w.entry.record, w.entry.encoded_len))
+            .collect();
         let mut head = Head::new(records, &mut self.ids);
-        if let (Some(part), Some(current)) = (carried.and_then(|c| self.carried.segment(c)), head.current_mut()) {
+        if let (Some(part), Some(current)) =
+            (carried.and_then(|c| self.carried.segment(c)), head.current_mut())
+        {
             current.attempts = part.attempts;
             current.last_response.clone_from(&part.last_response);
             current.not_before = part.not_before.map(|at| (now.mono_at(at), at));
@@ -61,8 +70,12 @@ impl ShardMachine {
     fn try_part(&mut self, lane: usize, now: Now, out: &mut Vec<Action>) -> bool {
         let limit = self.config.limits.event_bytes;
         let rule = self.cut_rule(now.wall);
-        let Some(head) = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()) else { return false };
-        let Some(current) = head.current() else { return false };
+        let Some(head) = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()) else {
+            return false;
+        };
+        let Some(current) = head.current() else {
+            return false;
+        };
         let old = |r: &&Record| rule.expired_before.is_some_and(|t| r.arrival < t);
         let expired = head.slice(current.range.clone()).iter().take_while(old).count();
         if expired > 0 {
@@ -78,12 +91,18 @@ impl ShardMachine {
             return true;
         }
         self.attempts += 1;
-        let token = AttemptToken { lane: lane as u8, serial: self.attempts };
+        let token = AttemptToken {
+            lane: lane as u8,
+            serial: self.attempts,
+        };
         let order = AttemptOrder {
             token,
             request_id: current.request_id,
             attempt: current.attempts + 1,
-            batch: RecordRange { all: head.records.clone(), range: current.range.clone() },
+            batch: RecordRange {
+                all: head.records.clone(),
+                range: current.range.clone(),
+            },
         };
         head.phase = Phase::InFlight(token.serial);
         self.counters.attempts += 1;
@@ -93,14 +112,27 @@ impl ShardMachine {
 
     fn expire(&mut self, lane: usize, n: usize, now: Now) {
         let condition = DiscardCondition::RecordAgeExceeded;
-        let Some(head) = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()) else { return };
-        let Some(current) = head.current().cloned() else { return };
-        let range = if n == current.len() { head.pop() } else { head.shorten(n, &mut self.ids) };
+        let Some(head) = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()) else {
+            return;
+        };
+        let Some(current) = head.current().cloned() else {
+            return;
+        };
+        let range = if n == current.len() {
+            head.pop()
+        } else {
+            head.shorten(n, &mut self.ids)
+        };
         self.give_up(lane, &current, range, condition, now);
     }
 
     fn cut_rule(&self, now: Wall) -> CutRule {
-        let before = |age: Duration| Wall(now.0.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
+        let before = |age: Duration| {
+            Wall(
+                now.0
+                    .saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            )
+        };
         CutRule {
             batch_size: self.config.batch_size,
             event_bytes: self.config.limits.event_bytes,
@@ -124,17 +156,30 @@ impl ShardMachine {
         let expiry = |r: &Record| {
             let age = self.config.max_age?;
             // A millisecond more: a record exactly as old as allowed is still tried.
-            Some(self.now.mono_at(r.arrival.plus(age).plus(Duration::from_millis(1))))
+            Some(
+                self.now
+                    .mono_at(r.arrival.plus(age).plus(Duration::from_millis(1))),
+            )
         };
         let (at, first) = match &lane.head {
             Some(head) if head.phase == Phase::Waiting => {
                 let current = head.current()?;
-                (current.not_before.map(|n| n.0), head.slice(current.range.clone()).first())
+                (
+                    current.not_before.map(|n| n.0),
+                    head.slice(current.range.clone()).first(),
+                )
             }
             Some(_) => return None,
             None => {
                 let first = &lane.waiting.front()?.entry.record;
-                (Some(window_end(lane.idle_since, lane.waiting_since, self.config.window)), Some(first))
+                (
+                    Some(window_end(
+                        lane.idle_since,
+                        lane.waiting_since,
+                        self.config.window,
+                    )),
+                    Some(first),
+                )
             }
         };
         at.into_iter().chain(first.and_then(expiry)).min()
@@ -149,15 +194,25 @@ fn restore(
     now: Now,
     ids: &mut super::ids::IdSource,
 ) -> bool {
-    let Some(stored) = lane.restoring.as_ref() else { return false };
+    let Some(stored) = lane.restoring.as_ref() else {
+        return false;
+    };
     let last = stored.segments.first().map(|s| s.last);
     let complete = lane.taken_through(through) >= last || (at_end && lane.lagging.is_none());
     if !complete {
         return false;
     }
-    let n = lane.waiting.iter().take_while(|w| Some(w.entry.record.mark) <= last).count();
+    let n = lane
+        .waiting
+        .iter()
+        .take_while(|w| Some(w.entry.record.mark) <= last)
+        .count();
     let stored = lane.restoring.take();
-    let records = lane.take(n, now.mono).into_iter().map(|w| (w.entry.record, w.entry.encoded_len)).collect();
+    let records = lane
+        .take(n, now.mono)
+        .into_iter()
+        .map(|w| (w.entry.record, w.entry.encoded_len))
+        .collect();
     lane.head = stored.and_then(|stored| Head::restore(records, &stored, now, ids));
     true
 }

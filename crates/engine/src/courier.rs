@@ -1,0 +1,202 @@
+//! The courier: takes failure documents from the outbox to their destinations, for as long as it takes.
+//!
+//! A document is in the outbox before it is sent (its discard's commit put it there) and leaves it only after it
+//! was delivered, so a crash anywhere repeats a delivery rather than losing one; an embedded stream takes it
+//! exactly once.
+
+use crate::context::Context;
+use crate::task::{Owned, Timer};
+use futures::future::join_all;
+use millstream_core::restart::{RestartPolicy, Restarts};
+use millstream_ports::{DeliverError, Delivery};
+use millstream_types::durable::OutboxEntry;
+use millstream_types::ids::DiscardId;
+use millstream_types::{Mono, Namespace, SourceArn};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Documents on their way at once; also the page that is read from the outbox.
+const PAGE: usize = 64;
+
+type DestinationKey = (Namespace, SourceArn);
+
+/// What the courier is told.
+pub(crate) enum CourierMsg {
+    /// Documents may have come, or a pause is over.
+    Wake,
+    /// A sweep over the outbox ended.
+    Swept(Swept),
+}
+
+/// What a sweep came to.
+pub(crate) struct Swept {
+    failed: BTreeMap<DestinationKey, String>,
+    delivered: BTreeMap<DestinationKey, u64>,
+    unreadable: Option<String>,
+}
+
+/// Delivers documents.
+pub(crate) struct Courier;
+
+/// Its state.
+pub(crate) struct CourierState {
+    context: Arc<Context>,
+    sweeping: Option<Owned>,
+    again: bool,
+    resting: BTreeMap<DestinationKey, (Mono, Restarts)>,
+    timer: Timer,
+    _waiter: Owned,
+}
+
+impl Actor for Courier {
+    type Msg = CourierMsg;
+    type State = CourierState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<CourierMsg>,
+        context: Arc<Context>,
+    ) -> Result<CourierState, ActorProcessingErr> {
+        let (outbox, courier) = (context.ports.outbox.clone(), myself.clone());
+        let waiter = Owned::spawn(async move {
+            while courier.cast(CourierMsg::Wake).is_ok() {
+                outbox.added().await;
+            }
+        });
+        Ok(CourierState {
+            context,
+            sweeping: None,
+            again: false,
+            resting: BTreeMap::new(),
+            timer: Timer::default(),
+            _waiter: waiter,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<CourierMsg>,
+        message: CourierMsg,
+        state: &mut CourierState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            CourierMsg::Wake if state.sweeping.is_some() => state.again = true,
+            CourierMsg::Wake => {
+                state.timer.fired();
+                state.sweep(&myself);
+            }
+            CourierMsg::Swept(swept) => {
+                state.sweeping = None;
+                state.note(swept, &myself);
+                if std::mem::take(&mut state.again) {
+                    state.sweep(&myself);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CourierState {
+    fn sweep(&mut self, myself: &ActorRef<CourierMsg>) {
+        let (context, myself) = (self.context.clone(), myself.clone());
+        let now = context.now().mono;
+        let resting = self
+            .resting
+            .iter()
+            .filter(|(_, r)| r.0 > now)
+            .map(|(d, _)| d.clone())
+            .collect();
+        self.sweeping = Some(Owned::spawn(async move {
+            let swept = sweep(&context, resting).await;
+            let _ = myself.cast(CourierMsg::Swept(swept));
+        }));
+    }
+
+    fn note(&mut self, swept: Swept, myself: &ActorRef<CourierMsg>) {
+        let now = self.context.now().mono;
+        for destination in swept.delivered.keys() {
+            self.resting.remove(destination);
+        }
+        for (destination, why) in swept.failed {
+            let jitter = self.context.jitter();
+            let (at, restarts) = self
+                .resting
+                .entry(destination.clone())
+                .or_insert_with(|| (now, Restarts::new(RestartPolicy::default(), now)));
+            *at = restarts.on_failure(now, jitter);
+            let (namespace, arn) = destination;
+            tracing::warn!(%namespace, destination = %arn, why, "failure documents wait: delivery failed");
+        }
+        let mut next = self.resting.values().map(|r| r.0).filter(|at| *at > now).min();
+        if let Some(why) = swept.unreadable {
+            tracing::warn!(why, "the outbox cannot be read");
+            next = Some(now.plus(std::time::Duration::from_secs(1)));
+        }
+        let myself = myself.clone();
+        self.timer.set(&self.context.ports.clock, next, move || {
+            let _ = myself.cast(CourierMsg::Wake);
+        });
+    }
+}
+
+/// Once through the outbox; a destination that fails is left out for the rest of the sweep.
+async fn sweep(context: &Context, mut resting: Vec<DestinationKey>) -> Swept {
+    let mut swept = Swept {
+        failed: BTreeMap::new(),
+        delivered: BTreeMap::new(),
+        unreadable: None,
+    };
+    let mut after: Option<DiscardId> = None;
+    loop {
+        let page = match context.ports.outbox.pending(after, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                swept.unreadable = Some(error.to_string());
+                return swept;
+            }
+        };
+        let Some(last) = page.last() else { return swept };
+        after = Some(last.discard);
+        let due = page.iter().filter(|entry| !resting.contains(&key(entry)));
+        let results =
+            join_all(due.map(|entry| async move { (key(entry), deliver(context, entry).await) })).await;
+        for (destination, result) in results {
+            match result {
+                Ok(()) => *swept.delivered.entry(destination).or_default() += 1,
+                Err(error) => {
+                    resting.push(destination.clone());
+                    swept.failed.insert(destination, error.to_string());
+                }
+            }
+        }
+    }
+}
+
+fn key(entry: &OutboxEntry) -> DestinationKey {
+    (entry.namespace.clone(), entry.destination.clone())
+}
+
+async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<(), DeliverError> {
+    let destination = context
+        .ports
+        .destinations
+        .destination(&entry.namespace, &entry.destination)
+        .await?;
+    match destination.deliver(entry).await? {
+        Delivery::Settled => Ok(()),
+        Delivery::Delivered => {
+            context
+                .ports
+                .outbox
+                .settle(entry.discard)
+                .await
+                .map_err(|e| DeliverError::Unavailable {
+                    destination: entry.destination.to_string(),
+                    why: e.to_string(),
+                })
+        }
+    }
+}

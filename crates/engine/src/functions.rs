@@ -1,0 +1,165 @@
+//! One pool actor per function: it holds the invoker of the function as it is set now, and replaces it when the
+//! function changes.
+
+use crate::context::Context;
+use crate::task::Owned;
+use millstream_ports::{Invoker, PoolStatus};
+use millstream_types::{Function, FunctionName, Namespace};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long an invoker that was replaced may finish what it runs, beyond the function's own timeout.
+const REPLACED_GRACE: Duration = Duration::from_secs(5);
+
+/// Names a function.
+pub(crate) type FunctionKey = (Namespace, FunctionName);
+
+/// The function as workers see it.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    pub(crate) invoker: Arc<dyn Invoker>,
+    pub(crate) timeout: Duration,
+}
+
+/// The invokers of all functions, readable by any worker without asking an actor.
+#[derive(Default)]
+pub(crate) struct Pools {
+    pools: Mutex<BTreeMap<FunctionKey, Result<Pool, String>>>,
+}
+
+impl Pools {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<FunctionKey, Result<Pool, String>>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The function's pool, or why there is none, for people.
+    pub(crate) fn get(&self, namespace: &Namespace, function: &FunctionName) -> Result<Pool, String> {
+        let missing = || {
+            Err(format!(
+                "function {function} does not exist in namespace {namespace}"
+            ))
+        };
+        self.lock()
+            .get(&(namespace.clone(), function.clone()))
+            .cloned()
+            .unwrap_or_else(missing)
+    }
+
+    pub(crate) fn status(&self, namespace: &Namespace, function: &FunctionName) -> PoolStatus {
+        self.get(namespace, function)
+            .map_or_else(|_| PoolStatus::default(), |pool| pool.invoker.status())
+    }
+
+    fn replace(&self, key: &FunctionKey, pool: Option<Result<Pool, String>>) -> Option<Pool> {
+        let mut pools = self.lock();
+        let old = match pool {
+            Some(pool) => pools.insert(key.clone(), pool),
+            None => pools.remove(key),
+        };
+        old.and_then(Result::ok)
+    }
+}
+
+/// What a pool actor is told.
+pub(crate) enum PoolMsg {
+    /// The function is now set so.
+    Configure(Function),
+    /// The function was removed, or the node stops: end what runs behind it.
+    Close(Option<RpcReplyPort<()>>),
+}
+
+/// Owns the invoker of one function.
+pub(crate) struct FunctionPool;
+
+/// Its state.
+pub(crate) struct PoolState {
+    context: Arc<Context>,
+    key: FunctionKey,
+    revision: u64,
+    retiring: Vec<Owned>,
+}
+
+impl Actor for FunctionPool {
+    type Msg = PoolMsg;
+    type State = PoolState;
+    type Arguments = (Arc<Context>, Function);
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<PoolMsg>,
+        (context, function): (Arc<Context>, Function),
+    ) -> Result<PoolState, ActorProcessingErr> {
+        let key = (function.namespace.clone(), function.name.clone());
+        let mut state = PoolState {
+            context,
+            key,
+            revision: 0,
+            retiring: Vec::new(),
+        };
+        state.configure(&function);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<PoolMsg>,
+        message: PoolMsg,
+        state: &mut PoolState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            PoolMsg::Configure(function) => state.configure(&function),
+            PoolMsg::Close(reply) => {
+                let old = state.context.pools.replace(&state.key, None);
+                // Not owned: the actor ends at once, the processes get their time.
+                tokio::spawn(async move {
+                    if let Some(old) = old {
+                        old.invoker.close().await;
+                    }
+                    if let Some(reply) = reply {
+                        let _ = reply.send(());
+                    }
+                });
+                myself.stop(None);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PoolState {
+    fn configure(&mut self, function: &Function) {
+        if function.revision <= self.revision {
+            return;
+        }
+        self.revision = function.revision;
+        let timeout = Duration::from_millis(function.spec.timeout_ms.into());
+        let pool = self
+            .context
+            .ports
+            .functions
+            .invoker(function)
+            .map(|invoker| Pool { invoker, timeout });
+        if let Err(why) = &pool {
+            tracing::warn!(namespace = %self.key.0, function = %self.key.1, why, "function cannot be served");
+        }
+        if let Some(old) = self.context.pools.replace(&self.key, Some(pool)) {
+            self.retire(old);
+        }
+    }
+
+    /// Lets running invocations end, then closes; by then every new attempt uses the new invoker.
+    fn retire(&mut self, old: Pool) {
+        let clock = self.context.ports.clock.clone();
+        self.retiring.push(Owned::spawn(async move {
+            let until = clock.now().mono.plus(old.timeout).plus(REPLACED_GRACE);
+            while old.invoker.status().in_flight > 0 && clock.now().mono < until {
+                clock
+                    .sleep_until(clock.now().mono.plus(Duration::from_millis(50)))
+                    .await;
+            }
+            old.invoker.close().await;
+        }));
+    }
+}

@@ -1,0 +1,109 @@
+//! The consumers of a mapping's shards: starting them, and taking note of how they end.
+
+use crate::shard::ShardMsg;
+use millstream_core::reconcile::Slot;
+use millstream_core::restart::{RestartPolicy, Restarts};
+use millstream_types::{Mono, ShardId};
+use ractor::{ActorId, ActorRef};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A consumer that runs.
+pub(super) struct Child {
+    pub(super) actor: ActorRef<ShardMsg>,
+    pub(super) run: u64,
+}
+
+/// All shards of a mapping that were ever started or are known to be finished.
+#[derive(Default)]
+pub(super) struct Children {
+    pub(super) slots: BTreeMap<ShardId, Slot>,
+    running: BTreeMap<ShardId, Child>,
+    by_actor: BTreeMap<ActorId, (ShardId, u64)>,
+    restarts: BTreeMap<ShardId, Restarts>,
+    runs: u64,
+}
+
+impl Children {
+    /// The number that tells the next consumer from all before.
+    pub(super) fn next_run(&mut self) -> u64 {
+        self.runs += 1;
+        self.runs
+    }
+
+    pub(super) fn started(
+        &mut self,
+        shard: &ShardId,
+        actor: ActorRef<ShardMsg>,
+        run: u64,
+        generation: u64,
+        now: Mono,
+    ) {
+        self.by_actor.insert(actor.get_id(), (shard.clone(), run));
+        self.running.insert(shard.clone(), Child { actor, run });
+        self.slots.insert(shard.clone(), Slot::Running { generation });
+        self.restarts
+            .entry(shard.clone())
+            .or_insert_with(|| Restarts::new(RestartPolicy::default(), now));
+    }
+
+    pub(super) fn drain(&mut self, shard: &ShardId) {
+        if let Some(child) = self.running.get(shard) {
+            // If it is gone already, its end is on its way here.
+            let _ = child.actor.cast(ShardMsg::Drain);
+            self.slots.insert(shard.clone(), Slot::Draining);
+        }
+    }
+
+    pub(super) fn is_current(&self, shard: &ShardId, run: u64) -> bool {
+        self.running.get(shard).is_some_and(|c| c.run == run)
+    }
+
+    /// It stopped as it should; it may be started again at once, unless it is finished.
+    pub(super) fn stopped(&mut self, shard: &ShardId, finished: bool) {
+        self.running.remove(shard);
+        if finished {
+            self.slots.insert(shard.clone(), Slot::Finished);
+            self.restarts.remove(shard);
+        } else {
+            self.slots.remove(shard);
+        }
+    }
+
+    /// It could not be started, or ended by a fault. Returns when it is started again.
+    pub(super) fn failed(&mut self, shard: &ShardId, now: Mono, jitter: f64) -> Mono {
+        self.running.remove(shard);
+        let restarts = self
+            .restarts
+            .entry(shard.clone())
+            .or_insert_with(|| Restarts::new(RestartPolicy::default(), now));
+        let at = restarts.on_failure(now, jitter);
+        self.slots.insert(shard.clone(), Slot::Restarting { at });
+        at
+    }
+
+    /// The shard whose consumer that was, if nothing has told of its end yet.
+    pub(super) fn gone(&mut self, actor: ActorId) -> Option<ShardId> {
+        let (shard, run) = self.by_actor.remove(&actor)?;
+        self.is_current(&shard, run).then_some(shard)
+    }
+
+    pub(super) fn actors(&self) -> impl Iterator<Item = (&ShardId, &ActorRef<ShardMsg>)> {
+        self.running.iter().map(|(shard, child)| (shard, &child.actor))
+    }
+
+    pub(super) fn finished(&self) -> BTreeSet<ShardId> {
+        self.slots
+            .iter()
+            .filter(|(_, s)| **s == Slot::Finished)
+            .map(|(shard, _)| shard.clone())
+            .collect()
+    }
+
+    pub(super) fn busy(&self) -> BTreeSet<ShardId> {
+        self.running.keys().cloned().collect()
+    }
+
+    pub(super) fn count(&self, which: impl Fn(&Slot) -> bool) -> u32 {
+        self.slots.values().filter(|s| which(s)).count() as u32
+    }
+}

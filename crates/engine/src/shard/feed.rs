@@ -1,0 +1,158 @@
+//! The poll task of one cursor: reads within credit, routes to lanes, hands pages to the consumer.
+//!
+//! Decoding and hashing happen here, so that the consumer handles pages and never single records. A source that
+//! fails is tried again for ever, visibly.
+
+use super::consumer::ShardMsg;
+use crate::budget::Reservation;
+use crate::context::Context;
+use crate::task::Owned;
+use millstream_core::event::EventShape;
+use millstream_core::restart::{RestartPolicy, Restarts};
+use millstream_core::route::route_page;
+use millstream_core::shard::{PageIn, ReadOrder};
+use millstream_ports::{Credit, Page, ShardReader, SourceError, StreamSource};
+use millstream_types::{Position, ShardId};
+use ractor::ActorRef;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A poll task and the way to give it orders.
+pub(super) struct Feed {
+    orders: mpsc::Sender<ReadOrder>,
+    _task: Owned,
+}
+
+/// What a poll task needs.
+#[derive(Clone)]
+pub(super) struct FeedArgs {
+    pub(super) context: Arc<Context>,
+    pub(super) source: Arc<dyn StreamSource>,
+    pub(super) shard: ShardId,
+    pub(super) lanes: u8,
+    pub(super) shape: Arc<EventShape>,
+    pub(super) consumer: ActorRef<ShardMsg>,
+}
+
+impl Feed {
+    pub(super) fn start(args: FeedArgs) -> Self {
+        // The machine has one order per cursor under way.
+        let (orders, inbox) = mpsc::channel(1);
+        Self {
+            orders,
+            _task: Owned::spawn(run(args, inbox)),
+        }
+    }
+
+    /// False if the task is gone.
+    pub(super) fn order(&self, order: ReadOrder) -> bool {
+        self.orders.try_send(order).is_ok()
+    }
+}
+
+struct Reading {
+    args: FeedArgs,
+    reader: Option<(Box<dyn ShardReader>, Position)>,
+    troubled: bool,
+}
+
+async fn run(args: FeedArgs, mut inbox: mpsc::Receiver<ReadOrder>) {
+    let mut reading = Reading {
+        args,
+        reader: None,
+        troubled: false,
+    };
+    while let Some(order) = inbox.recv().await {
+        let (page, reservation, tip) = reading.fetch(&order).await;
+        let consumer = reading.args.consumer.clone();
+        if let Some(gap) = page.gap {
+            let _ = consumer.cast(ShardMsg::Gap(gap));
+        }
+        let routed = route_page(page.records, reading.args.lanes, &reading.args.shape);
+        let page = PageIn {
+            cursor: order.cursor,
+            serial: order.serial,
+            lanes: routed.lanes,
+            through: page.through,
+            end: page.end,
+            tip,
+            lag_ms: page.lag.millis,
+            lag_records: page.lag.records,
+        };
+        if consumer.cast(ShardMsg::Page(page, reservation)).is_err() {
+            return;
+        }
+    }
+}
+
+impl Reading {
+    /// The next page that says anything new.
+    async fn fetch(&mut self, order: &ReadOrder) -> (Page, Reservation, bool) {
+        let clock = self.args.context.ports.clock.clone();
+        let mut restarts = Restarts::new(RestartPolicy::default(), clock.now().mono);
+        loop {
+            match self.attempt(order).await {
+                Ok(Some(answer)) => {
+                    self.report(None);
+                    return answer;
+                }
+                Ok(None) => {
+                    self.report(None);
+                    if let Some((reader, _)) = self.reader.as_mut() {
+                        reader.wait().await;
+                    }
+                }
+                Err(error @ SourceError::NoSuchShard { .. }) => return self.lost_shard(&error),
+                Err(error) => {
+                    self.report(Some(error.to_string()));
+                    let again = restarts.on_failure(clock.now().mono, self.args.context.jitter());
+                    clock.sleep_until(again).await;
+                }
+            }
+        }
+    }
+
+    /// A page; none if nothing has come yet.
+    async fn attempt(&mut self, order: &ReadOrder) -> Result<Option<(Page, Reservation, bool)>, SourceError> {
+        let (mut reader, at) = match self.reader.take().filter(|(_, at)| *at == order.from) {
+            Some(open) => open,
+            None => (
+                self.args.source.open(&self.args.shard, order.from).await?,
+                order.from,
+            ),
+        };
+        let reservation = self.args.context.budget.reserve(order.bytes).await;
+        let page = reader
+            .next(Credit {
+                records: order.records,
+                bytes: order.bytes,
+            })
+            .await;
+        let page = page.inspect_err(|e| {
+            tracing::debug!(shard = %self.args.shard, error = %e, "read failed");
+        })?;
+        let next = page.through.map_or(at, Position::After);
+        let nothing_new = page.records.is_empty() && !page.end && page.gap.is_none() && next == at;
+        self.reader = Some((reader, next));
+        // The catch-up cursor must hear that nothing is left; the main cursor waits for more.
+        let tip = nothing_new && order.cursor == millstream_core::shard::Cursor::CatchUp;
+        Ok((!nothing_new || tip).then_some((page, reservation, tip)))
+    }
+
+    /// All of the shard's records fell out of retention: that is its end.
+    fn lost_shard(&mut self, error: &SourceError) -> (Page, Reservation, bool) {
+        self.report(Some(error.to_string()));
+        let page = Page {
+            end: true,
+            ..Page::default()
+        };
+        (page, Reservation::none(&self.args.context.budget), false)
+    }
+
+    fn report(&mut self, trouble: Option<String>) {
+        if trouble.is_some() || self.troubled {
+            self.troubled = trouble.is_some();
+            let _ = self.args.consumer.cast(ShardMsg::Source(trouble));
+        }
+    }
+}

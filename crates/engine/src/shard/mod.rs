@@ -1,0 +1,7 @@
+//! One leased shard: the actor that owns its machine, the tasks that read for it, the workers that invoke.
+
+mod consumer;
+mod feed;
+mod worker;
+
+pub(crate) use consumer::{ConsumerArgs, ShardConsumer, ShardEvent, ShardMsg};

@@ -1,0 +1,127 @@
+//! Runs one attempt of one batch, reports it, and ends.
+
+use super::consumer::ShardMsg;
+use crate::context::Context;
+use crate::session::HeldLease;
+use millstream_core::event::EventShape;
+use millstream_core::shard::{AttemptOrder, AttemptReport};
+use millstream_core::verdict::{Verdict, verdict};
+use millstream_ports::Body;
+use millstream_types::invocation::RecordRange;
+use millstream_types::{FunctionName, Invocation, Namespace, Outcome, Payload};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Beyond a function's timeout, how long a target may take to answer before it is taken for hung.
+const TARGET_GRACE: Duration = Duration::from_secs(15);
+
+/// What all attempts of one shard have in common.
+pub(super) struct Job {
+    pub(super) context: Arc<Context>,
+    pub(super) namespace: Namespace,
+    pub(super) function: FunctionName,
+    pub(super) function_arn: Arc<str>,
+    pub(super) report_item_failures: bool,
+    pub(super) shape: Arc<EventShape>,
+    pub(super) lease: HeldLease,
+}
+
+/// One attempt.
+pub(super) struct BatchWorker;
+
+impl Actor for BatchWorker {
+    type Msg = ();
+    type State = Option<(Arc<Job>, AttemptOrder, ActorRef<ShardMsg>)>;
+    type Arguments = (Arc<Job>, AttemptOrder, ActorRef<ShardMsg>);
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<()>,
+        args: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(Some(args))
+    }
+
+    /// The one thing this actor does; only a kill interrupts it, which is what its supervisor uses.
+    async fn post_start(
+        &self,
+        myself: ActorRef<()>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some((job, order, consumer)) = state.take() {
+            crate::failpoint::hit("batch_worker.start");
+            let (report, missing) = attempt(&job, order).await;
+            // A consumer that is gone needs no report: its successor reads the shard's record.
+            let _ = consumer.cast(ShardMsg::Attempt(report, missing));
+        }
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+/// Runs the attempt; the second value tells why the function could not be called at all.
+async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<String>) {
+    let now = job.context.now();
+    let report = |verdict| AttemptReport {
+        token: order.token,
+        verdict,
+        started: now.wall,
+    };
+    if !job.lease.check(now) {
+        return (report(Verdict::Throttled { retry_after: None }), None);
+    }
+    let pool = match job.context.pools.get(&job.namespace, &job.function) {
+        Ok(pool) => pool,
+        Err(why) => return (report(Verdict::Throttled { retry_after: None }), Some(why)),
+    };
+    let payload = match pool.invoker.body() {
+        Body::Records => Payload::Records(order.batch.clone()),
+        Body::Json => Payload::Json(encode(&job.shape, &order.batch)),
+    };
+    let invocation = Invocation {
+        function_arn: job.function_arn.clone(),
+        payload,
+        request_id: order.request_id,
+        attempt: order.attempt,
+        timeout: pool.timeout,
+        trace: None,
+        idempotency_key: idempotency_key(job, &order.batch),
+        lease: Some(job.lease.lease.clone()),
+    };
+    let clock = &job.context.ports.clock;
+    let hung = clock.sleep_until(now.mono.plus(pool.timeout).plus(TARGET_GRACE));
+    let outcome = tokio::select! {
+        outcome = pool.invoker.invoke(invocation) => outcome,
+        () = hung => Outcome::Timeout { after: pool.timeout },
+    };
+    let unreachable = match &outcome {
+        Outcome::Unreachable { reason } => Some(reason.clone()),
+        _ => None,
+    };
+    (
+        report(verdict(
+            &outcome,
+            order.batch.as_slice(),
+            job.report_item_failures,
+        )),
+        unreachable,
+    )
+}
+
+fn encode(shape: &EventShape, batch: &RecordRange) -> bytes::Bytes {
+    let records = batch.as_slice();
+    let mut out = Vec::with_capacity(EventShape::event_len(records.iter().map(|r| shape.record_len(r))));
+    shape.encode(records, None, &mut out);
+    out.into()
+}
+
+fn idempotency_key(job: &Job, batch: &RecordRange) -> Arc<str> {
+    let lease = &job.lease.lease;
+    match (batch.as_slice().first(), batch.as_slice().last()) {
+        (Some(first), Some(last)) => {
+            format!("{}/{}/{}-{}", lease.mapping, lease.shard, first.mark, last.mark).into()
+        }
+        _ => format!("{}/{}/empty", lease.mapping, lease.shard).into(),
+    }
+}
