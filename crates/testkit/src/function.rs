@@ -1,0 +1,245 @@
+//! A function that fails as told, record by record.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millstream_ports::{Body, InvokeFactory, Invoker, PoolStatus};
+use millstream_types::invocation::{FunctionError, FunctionErrorKind};
+use millstream_types::{Function, Invocation, Mark, Outcome, Payload, Record};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What goes wrong when a record is handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The function throws.
+    Error,
+    /// It does not return in time.
+    Timeout,
+    /// There is no capacity.
+    Throttle(Option<Duration>),
+    /// It cannot be reached.
+    Unreachable,
+    /// It reports the record in `batchItemFailures`.
+    Report,
+    /// It answers this, whatever the batch holds.
+    Answer(Bytes),
+}
+
+/// How often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// The first so many times that the record is the first one at fault in a batch.
+    Times(u32, Fault),
+    /// For ever.
+    Always(Fault),
+}
+
+/// Which records, by what their payload holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// A payload that contains this is meant; an empty text means every record.
+    pub payload_contains: String,
+    /// What becomes of it.
+    pub behaviour: Behaviour,
+}
+
+/// Rules and what was used up of them. The first rule that fits a record counts.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    rules: Vec<Rule>,
+    used: BTreeMap<Mark, u32>,
+}
+
+impl Script {
+    /// A function that always succeeds.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a rule for payloads that contain `text`.
+    #[must_use]
+    pub fn with(mut self, text: &str, behaviour: Behaviour) -> Self {
+        self.rules.push(Rule {
+            payload_contains: text.to_owned(),
+            behaviour,
+        });
+        self
+    }
+
+    /// What comes of one attempt with these records: the first record at fault decides.
+    pub fn answer(&mut self, records: &[Record]) -> Outcome {
+        let Some((mark, fault)) = records.iter().find_map(|r| Some((r.mark, self.fault_of(r)?))) else {
+            return Outcome::Response(Bytes::from_static(b"{}"));
+        };
+        let reported: Vec<Mark> = match fault {
+            Fault::Report => records
+                .iter()
+                .filter(|r| self.fault_of(r) == Some(Fault::Report))
+                .map(|r| r.mark)
+                .collect(),
+            _ => Vec::new(),
+        };
+        *self.used.entry(mark).or_default() += 1;
+        match fault {
+            Fault::Error => raised("Scripted"),
+            Fault::Timeout => Outcome::Timeout {
+                after: Duration::from_secs(3),
+            },
+            Fault::Throttle(retry_after) => Outcome::Throttled { retry_after },
+            Fault::Unreachable => Outcome::Unreachable {
+                reason: "scripted".to_owned(),
+            },
+            Fault::Report => report_of(&reported),
+            Fault::Answer(body) => Outcome::Response(body),
+        }
+    }
+
+    fn fault_of(&self, record: &Record) -> Option<Fault> {
+        let fits =
+            |text: &str| text.is_empty() || record.data.windows(text.len()).any(|w| w == text.as_bytes());
+        match &self.rules.iter().find(|r| fits(&r.payload_contains))?.behaviour {
+            Behaviour::Always(fault) => Some(fault.clone()),
+            Behaviour::Times(times, fault) => {
+                (self.used.get(&record.mark).copied().unwrap_or(0) < *times).then(|| fault.clone())
+            }
+        }
+    }
+}
+
+/// A response that reports these records as failed (semantics, section 8).
+#[must_use]
+pub fn report_of(failed: &[Mark]) -> Outcome {
+    let items: Vec<String> = failed
+        .iter()
+        .map(|m| format!(r#"{{"itemIdentifier":"{}"}}"#, m.seq))
+        .collect();
+    Outcome::Response(format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(",")).into())
+}
+
+fn raised(error_type: &str) -> Outcome {
+    Outcome::FunctionError(FunctionError {
+        kind: FunctionErrorKind::Raised,
+        error_type: error_type.to_owned(),
+        message: "as the test told it to".to_owned(),
+    })
+}
+
+/// The [`Invoker`] port over a [`Script`]; remembers what it was called with. Also a factory that gives itself.
+#[derive(Clone, Debug)]
+pub struct ScriptedFunction {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    script: Script,
+    calls: Vec<Invocation>,
+}
+
+impl ScriptedFunction {
+    /// A function that follows `script`.
+    #[must_use]
+    pub fn new(script: Script) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(Shared {
+                script,
+                calls: Vec::new(),
+            })),
+        }
+    }
+
+    /// All calls so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Invocation> {
+        self.with(|s| s.calls.clone())
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Shared) -> T) -> T {
+        f(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Invoker for ScriptedFunction {
+    fn body(&self) -> Body {
+        Body::Records
+    }
+
+    async fn invoke(&self, invocation: Invocation) -> Outcome {
+        self.with(|s| {
+            let outcome = match &invocation.payload {
+                Payload::Records(range) => s.script.answer(range.as_slice()),
+                Payload::Json(_) => raised("AskedForRecords"),
+            };
+            s.calls.push(invocation);
+            outcome
+        })
+    }
+
+    fn status(&self) -> PoolStatus {
+        PoolStatus::default()
+    }
+
+    async fn close(&self) {}
+}
+
+impl InvokeFactory for ScriptedFunction {
+    fn invoker(&self, _function: &Function) -> Result<Arc<dyn Invoker>, String> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millstream_types::{Seq, Wall};
+
+    fn batch(payloads: &[&str]) -> Vec<Record> {
+        let record = |(n, data): (usize, &&str)| Record {
+            mark: Mark::of(Seq::from_u128(n as u128)),
+            arrival: Wall(0),
+            partition_key: Bytes::from_static(b"k"),
+            data: Bytes::copy_from_slice(data.as_bytes()),
+            trace: None,
+        };
+        payloads.iter().enumerate().map(record).collect()
+    }
+
+    #[test]
+    fn a_record_fails_as_often_as_told_and_the_first_at_fault_decides() {
+        let mut script = Script::new()
+            .with("twice", Behaviour::Times(2, Fault::Error))
+            .with("slow", Behaviour::Always(Fault::Timeout));
+        let both = batch(&["ok", "twice", "slow"]);
+        for expect in ["error", "error", "timeout", "timeout"] {
+            let got = match script.answer(&both) {
+                Outcome::FunctionError(_) => "error",
+                Outcome::Timeout { .. } => "timeout",
+                _ => "other",
+            };
+            assert_eq!(got, expect);
+        }
+        assert_eq!(
+            script.answer(&both[..2]),
+            Outcome::Response(Bytes::from_static(b"{}"))
+        );
+    }
+
+    #[test]
+    fn a_report_names_every_record_at_fault() {
+        let mut script = Script::new().with("bad", Behaviour::Times(1, Fault::Report));
+        let records = batch(&["bad", "ok", "bad"]);
+        let named = |answer| match answer {
+            Outcome::Response(body) => String::from_utf8(body.to_vec())
+                .unwrap()
+                .matches("itemIdentifier")
+                .count(),
+            _ => 99,
+        };
+        assert_eq!(named(script.answer(&records)), 2);
+        assert_eq!(named(script.answer(&records)), 1);
+        assert_eq!(named(script.answer(&records)), 0);
+    }
+}

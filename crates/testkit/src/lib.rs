@@ -1,0 +1,27 @@
+//! For tests only: everything that a test replaces in order to own it, and the judges of what came of it.
+//!
+//! - [`ManualClock`], [`SeededEntropy`], [`Rng`]: time and chance under control;
+//! - [`Script`] and [`ScriptedFunction`]: functions that fail as told;
+//! - [`MemoryJournal`] and [`MemoryStream`]: the durable parts, which can lose power, lie about a commit, or
+//!   lose records to retention. Each is a plain sync state (for simulations) with a port round it;
+//! - [`Log`] and [`check`]: what happened, and the invariants of `reliability.md` 3.4 over it. Simulations and
+//!   the kill loop judge with the same code.
+
+pub mod check;
+mod clock;
+mod entropy;
+mod function;
+mod journal;
+mod journal_port;
+mod log;
+mod stream;
+mod stream_port;
+
+pub use clock::ManualClock;
+pub use entropy::{Rng, SeededEntropy};
+pub use function::{Behaviour, Fault, Rule, Script, ScriptedFunction, report_of};
+pub use journal::{CommitNumber, JournalState, Write};
+pub use journal_port::{CommitFault, MemoryJournal};
+pub use log::{CallResult, Event, Given, Log, Progress};
+pub use stream::StreamState;
+pub use stream_port::MemoryStream;
