@@ -52,7 +52,8 @@ impl Segment {
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) records: Arc<[Record]>,
-    pub(super) lens: Arc<[u32]>,
+    /// Bytes of the first n records in an event, for n from 0.
+    sums: Arc<[u64]>,
     /// Never empty; a part further up comes earlier in the stream.
     pub(super) stack: Vec<Segment>,
     pub(super) phase: Phase,
@@ -63,11 +64,16 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn new(records: Vec<(Record, u32)>, ids: &mut IdSource) -> Self {
         let n = records.len();
-        let lens: Arc<[u32]> = records.iter().map(|r| r.1).collect();
+        let mut sum = 0;
+        let ends = records.iter().map(|r| {
+            sum += u64::from(r.1);
+            sum
+        });
+        let sums: Arc<[u64]> = std::iter::once(0).chain(ends).collect();
         let records: Arc<[Record]> = records.into_iter().map(|r| r.0).collect();
         Self {
             records,
-            lens,
+            sums,
             stack: vec![Segment::fresh(0..n, ids)],
             phase: Phase::Waiting,
             troubled: false,
@@ -143,15 +149,16 @@ impl Head {
         self.records.get(end.checked_sub(1)?).map(|r| r.mark)
     }
 
-    /// How many bytes of events the unfinished parts make.
+    /// Bytes that the records of the range take in an event, without commas and envelope.
+    pub(super) fn bytes_of(&self, range: &Range<usize>) -> usize {
+        let at = |n: usize| self.sums.get(n).copied().unwrap_or_default();
+        at(range.end).saturating_sub(at(range.start)) as usize
+    }
+
+    /// Bytes of all unfinished parts.
     pub(super) fn bytes(&self) -> usize {
-        let start = self.stack.last().map_or(0, |s| s.range.start);
-        self.lens
-            .get(start..)
-            .unwrap_or_default()
-            .iter()
-            .map(|l| *l as usize)
-            .sum()
+        let start = self.stack.last().map_or(self.records.len(), |s| s.range.start);
+        self.bytes_of(&(start..self.records.len()))
     }
 
     /// Removes the current part, finished as a whole, and returns its records' range.

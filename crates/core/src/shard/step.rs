@@ -85,8 +85,8 @@ impl ShardMachine {
         if current.not_before.is_some_and(|(at, _)| at > now.mono) {
             return false;
         }
-        let lens = head.lens.get(current.range.clone()).unwrap_or_default();
-        if EventShape::event_len(lens.iter().map(|l| *l as usize)) > limit {
+        let commas = current.len().saturating_sub(1);
+        if EventShape::ENVELOPE_LEN + head.bytes_of(&current.range) + commas > limit {
             self.fail_oversized(lane, now);
             return true;
         }

@@ -125,7 +125,12 @@ impl Actor for MappingSupervisor {
             MappingMsg::Stored(stored) => state.on_stored(stored),
             MappingMsg::Discovered(found) => state.on_discovered(found),
             MappingMsg::Shard { shard, run, event } if state.children.is_current(&shard, run) => {
+                let stopped = matches!(event, ShardEvent::Stopped(_));
                 state.on_shard(&shard, event);
+                if !stopped {
+                    state.publish();
+                    return Ok(());
+                }
             }
             MappingMsg::Shard { .. } => return Ok(()),
             MappingMsg::ChildGone(actor) => {

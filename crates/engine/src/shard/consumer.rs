@@ -19,10 +19,11 @@ use millstream_core::verdict::Verdict;
 use millstream_ports::{Gap, StreamSource};
 use millstream_types::commit::CommitOutcome;
 use millstream_types::function::function_arn;
-use millstream_types::{Mapping, Position, ShardId};
+use millstream_types::{Mapping, Mono, Position, ShardId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What a consumer is told.
@@ -93,9 +94,39 @@ pub(crate) struct ConsumerState {
     timer: Timer,
     held: Reservation,
     gauge: Arc<Mutex<ShardGauge>>,
-    failed: Option<bool>,
+    health: Health,
     unreachable: bool,
     last_error: Option<String>,
+}
+
+/// Whether attempts fail, told when it changes but not more often than twice a second: batches that fail and
+/// succeed in turn must not flood those who watch.
+#[derive(Debug, Default)]
+struct Health {
+    told: Option<(bool, Mono)>,
+    pending: bool,
+}
+
+impl Health {
+    const INTERVAL: Duration = Duration::from_millis(500);
+
+    fn news(&mut self, failed: Option<bool>, now: Mono) -> Option<bool> {
+        let failed = failed?;
+        let early = self.told.is_some_and(|(_, at)| now < at.plus(Self::INTERVAL));
+        self.pending = self.told.is_none_or(|(told, _)| told != failed);
+        if !self.pending || early {
+            return None;
+        }
+        self.pending = false;
+        self.told = Some((failed, now));
+        Some(failed)
+    }
+
+    fn due(&self) -> Option<Mono> {
+        self.told
+            .filter(|_| self.pending)
+            .map(|(_, at)| at.plus(Self::INTERVAL))
+    }
 }
 
 /// What there is once the lease is taken.
@@ -136,7 +167,7 @@ impl Actor for ShardConsumer {
             timer: Timer::default(),
             held,
             gauge,
-            failed: None,
+            health: Health::default(),
             unreachable: false,
             last_error: None,
         })
@@ -400,12 +431,13 @@ impl ConsumerState {
         self.held.set(owned.machine.buffered_bytes());
         let counters = owned.machine.counters();
         self.gauge.lock().unwrap_or_else(PoisonError::into_inner).counters = counters;
+        let now = self.args.context.now().mono;
         let failed = owned.machine.last_attempt_failed();
         let deadline = owned.machine.deadline();
-        if let Some(now_failed) = failed.filter(|_| failed != self.failed) {
-            self.tell(ShardEvent::Health { failed: now_failed });
+        if let Some(failed) = self.health.news(failed, now) {
+            self.tell(ShardEvent::Health { failed });
         }
-        self.failed = failed;
+        let deadline = deadline.into_iter().chain(self.health.due()).min();
         let myself = myself.clone();
         self.timer.set(&self.args.context.ports.clock, deadline, move || {
             let _ = myself.cast(ShardMsg::Tick);
@@ -454,5 +486,32 @@ impl ConsumerState {
             lanes: snapshot.lanes,
             last_error: self.last_error.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_told_when_it_changes_and_not_too_often() {
+        let mut health = Health::default();
+        let at = |ms: u64| Mono(ms * 1_000_000);
+        assert_eq!(health.news(None, at(0)), None);
+        assert_eq!(health.news(Some(false), at(1)), Some(false));
+        assert_eq!(
+            (health.news(Some(true), at(2)), health.due()),
+            (None, Some(at(501)))
+        );
+        assert_eq!(
+            (health.news(Some(false), at(3)), health.due()),
+            (None, None),
+            "it changed back"
+        );
+        assert_eq!(health.news(Some(true), at(4)), None);
+        assert_eq!(
+            (health.news(Some(true), at(501)), health.due()),
+            (Some(true), None)
+        );
     }
 }

@@ -7,6 +7,7 @@ use super::consumer::ShardMsg;
 use crate::budget::Reservation;
 use crate::context::Context;
 use crate::task::Owned;
+use futures::FutureExt;
 use millstream_core::event::EventShape;
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_core::route::route_page;
@@ -14,6 +15,7 @@ use millstream_core::shard::{PageIn, ReadOrder};
 use millstream_ports::{Credit, Page, ShardReader, SourceError, StreamSource};
 use millstream_types::{Position, ShardId};
 use ractor::ActorRef;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -91,7 +93,10 @@ impl Reading {
         let clock = self.args.context.ports.clock.clone();
         let mut restarts = Restarts::new(RestartPolicy::default(), clock.now().mono);
         loop {
-            match self.attempt(order).await {
+            // A reader that panics is thrown away; the machine still waits for its page.
+            let attempt = AssertUnwindSafe(self.attempt(order)).catch_unwind().await;
+            match attempt.unwrap_or_else(|_| Err(SourceError::Unavailable("the reader panicked".to_owned())))
+            {
                 Ok(Some(answer)) => {
                     self.report(None);
                     return answer;
