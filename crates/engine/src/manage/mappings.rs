@@ -1,0 +1,353 @@
+//! Mappings: create, get, list, update, pause, resume, delete, inspect.
+
+use super::admission::{self, Admission};
+use super::error::{self, ManageError};
+use super::{Listed, Manager, MappingPatch, observed, patch};
+use crate::view::{MappingInspection, MappingView};
+use millstream_ports::CatalogError;
+use millstream_types::{
+    Desired, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace, SourceArn, StartPin, Wall,
+};
+
+/// How many mappings are looked at in one go.
+const SCAN: usize = 500;
+/// How often a change is tried again when another came between, before the caller is told.
+const CHANGE_TRIES: usize = 5;
+
+/// A mapping to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMapping {
+    /// Whose it is to be.
+    pub namespace: Namespace,
+    /// What it is to be called; its id if none is given.
+    pub name: Option<MappingName>,
+    /// Its settings.
+    pub spec: MappingSpec,
+    /// Makes the call repeatable; 1 to 64 visible ASCII characters.
+    pub request_id: Option<String>,
+}
+
+impl Manager {
+    /// Makes a mapping and starts it; what is put to the source after the answer is not missed. With
+    /// `validate_only` everything is checked and nothing is made. A repeated call with the same request id and
+    /// content returns the mapping that the first one made.
+    ///
+    /// # Errors
+    /// [`ManageError::Invalid`] with all broken rules, or if function, source or destination do not exist;
+    /// [`ManageError::AlreadyExists`] if the name is taken, or source and function are mapped already.
+    pub async fn create_mapping(
+        &self,
+        new: NewMapping,
+        validate_only: bool,
+    ) -> Result<MappingView, ManageError> {
+        let now = self.ports.clock.now().wall;
+        let mut broken: Vec<_> = admission::check_request_id(new.request_id.as_deref())
+            .into_iter()
+            .collect();
+        broken.extend(self.check_mapping(&new.spec));
+        error::all(broken)?;
+        let _admission = self.admission.lock().await;
+        let existing = self
+            .all_mappings(&new.namespace, |m| admission::concerns(&new, m))
+            .await?;
+        if let Admission::Repeated(made) = admission::mapping(&new, &existing)? {
+            return Ok(self.view(made));
+        }
+        let start = self.admit_references(&new).await?;
+        let mapping = self.first_version(new, start, now);
+        if validate_only {
+            return Ok(self.view(mapping));
+        }
+        Ok(self.view(self.ports.catalog.put_mapping(mapping).await?))
+    }
+
+    /// Checks that what a new mapping names exists, and makes its start concrete.
+    async fn admit_references(&self, new: &NewMapping) -> Result<StartPin, ManageError> {
+        self.require_function(&new.namespace, &new.spec.function).await?;
+        if let Some(destination) = &new.spec.on_failure {
+            self.require_destination(&new.namespace, destination).await?;
+        }
+        let arn = &new.spec.source;
+        let of_source = |e| error::of_source(&e, arn.as_str());
+        let source = self
+            .ports
+            .sources
+            .stream(&new.namespace, arn)
+            .await
+            .map_err(of_source)?;
+        source.pin(new.spec.starting_position).await.map_err(of_source)
+    }
+
+    fn first_version(&self, new: NewMapping, start: StartPin, now: Wall) -> Mapping {
+        let id = MappingId::from_random(self.ports.entropy.next_u128());
+        Mapping {
+            namespace: new.namespace,
+            name: new.name.unwrap_or_else(|| id_as_name(id)),
+            id,
+            spec: new.spec,
+            desired: Desired::Running,
+            start,
+            generation: 1,
+            revision: 0,
+            created: now,
+            modified: now,
+            request_id: new.request_id,
+        }
+    }
+
+    /// One mapping.
+    ///
+    /// # Errors
+    /// [`ManageError::NotFound`], or the catalog's.
+    pub async fn mapping(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+    ) -> Result<MappingView, ManageError> {
+        Ok(self.view(self.ports.catalog.mapping(namespace, name).await?))
+    }
+
+    /// The mappings of a namespace by name, at most `limit`, after `after`.
+    ///
+    /// # Errors
+    /// The catalog's.
+    pub async fn mappings(
+        &self,
+        namespace: &Namespace,
+        after: Option<&MappingName>,
+        limit: usize,
+    ) -> Result<Listed<MappingView>, ManageError> {
+        let page = self.ports.catalog.mappings(Some(namespace), after, limit).await?;
+        Ok(Listed {
+            items: page.items.into_iter().map(|m| self.view(m)).collect(),
+            more: page.more,
+        })
+    }
+
+    /// Changes the settings that `patch` names. Without `expected` it is tried again, a few times, when another
+    /// change came between. A change to what is there already makes no new version.
+    ///
+    /// # Errors
+    /// [`ManageError::Invalid`] with all broken rules, or if a newly named function or destination does not
+    /// exist; [`ManageError::AlreadyExists`] if another mapping connects source and new function;
+    /// [`ManageError::Conflict`] if `expected` is not the newest revision; [`ManageError::Precondition`] while
+    /// it is being deleted.
+    pub async fn update_mapping(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+        patch: &MappingPatch,
+        expected: Option<u64>,
+        validate_only: bool,
+    ) -> Result<MappingView, ManageError> {
+        let _admission = self.admission.lock().await;
+        let mut last = None;
+        for _ in 0..CHANGE_TRIES {
+            let old = self.current(namespace, name, expected).await?;
+            if old.desired == Desired::Deleted {
+                return Err(ManageError::deleting(name));
+            }
+            let spec = patch.apply(&old.spec);
+            self.admit_update(&old, &spec).await?;
+            if spec == old.spec {
+                return Ok(self.view(old));
+            }
+            let next = patch::next_mapping(&old, spec, self.ports.clock.now().wall);
+            if validate_only {
+                return Ok(self.view(next));
+            }
+            match self.ports.catalog.put_mapping(next).await {
+                Err(e @ CatalogError::Conflict { .. }) if expected.is_none() => last = Some(e),
+                other => return Ok(self.view(other?)),
+            }
+        }
+        Err(last.map_or_else(|| ManageError::deleting(name), Into::into))
+    }
+
+    /// Checks a change; what it does not touch is not checked again (semantics 2.2).
+    async fn admit_update(&self, old: &Mapping, new: &MappingSpec) -> Result<(), ManageError> {
+        millstream_core::validate::update(&old.spec, new)?;
+        if new.function != old.spec.function {
+            self.require_function(&old.namespace, &new.function).await?;
+            let twins = self
+                .all_mappings(&old.namespace, |m| {
+                    m.id != old.id && admission::maps(m, &new.source, &new.function)
+                })
+                .await?;
+            if let Some(twin) = twins.first() {
+                return Err(admission::duplicate(twin));
+            }
+        }
+        match &new.on_failure {
+            Some(destination) if new.on_failure != old.spec.on_failure => {
+                self.require_destination(&old.namespace, destination).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Pauses a mapping: durable when this returns, and from then on nothing starts. Pausing twice is no error.
+    ///
+    /// # Errors
+    /// [`ManageError::NotFound`], [`ManageError::Conflict`], [`ManageError::Precondition`] while it is being
+    /// deleted, or the catalog's.
+    pub async fn pause_mapping(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+        expected: Option<u64>,
+    ) -> Result<MappingView, ManageError> {
+        self.set_desired(namespace, name, expected, Desired::Paused).await
+    }
+
+    /// Lets a paused mapping go on where it stood. Resuming a running mapping is no error.
+    ///
+    /// # Errors
+    /// As [`Manager::pause_mapping`].
+    pub async fn resume_mapping(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+        expected: Option<u64>,
+    ) -> Result<MappingView, ManageError> {
+        self.set_desired(namespace, name, expected, Desired::Running)
+            .await
+    }
+
+    /// Marks a mapping for removal; the engine removes it when nothing runs any more. Repeating it until then is
+    /// no error.
+    ///
+    /// # Errors
+    /// [`ManageError::NotFound`], [`ManageError::Conflict`], or the catalog's.
+    pub async fn delete_mapping(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+        expected: Option<u64>,
+        validate_only: bool,
+    ) -> Result<MappingView, ManageError> {
+        if validate_only {
+            return Ok(self.view(self.current(namespace, name, expected).await?));
+        }
+        self.set_desired(namespace, name, expected, Desired::Deleted)
+            .await
+    }
+
+    async fn set_desired(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+        expected: Option<u64>,
+        desired: Desired,
+    ) -> Result<MappingView, ManageError> {
+        let mut last = None;
+        for _ in 0..CHANGE_TRIES {
+            let old = self.current(namespace, name, expected).await?;
+            if old.desired == desired {
+                return Ok(self.view(old));
+            }
+            if old.desired == Desired::Deleted {
+                return Err(ManageError::deleting(name));
+            }
+            let now = self.ports.clock.now().wall;
+            let next = Mapping {
+                desired,
+                ..patch::next_mapping(&old, old.spec.clone(), now)
+            };
+            match self.ports.catalog.put_mapping(next).await {
+                Err(e @ CatalogError::Conflict { .. }) if expected.is_none() => last = Some(e),
+                other => return Ok(self.view(other?)),
+            }
+        }
+        Err(last.map_or_else(|| ManageError::deleting(name), Into::into))
+    }
+
+    /// The inside of a mapping, now.
+    ///
+    /// # Errors
+    /// [`ManageError::NotFound`], or the catalog's.
+    pub async fn inspect_mapping(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+    ) -> Result<MappingInspection, ManageError> {
+        let mapping = self.ports.catalog.mapping(namespace, name).await?;
+        let shards = self.ports.live.shards(mapping.id).await;
+        let MappingView { mapping, status } = self.view(mapping);
+        Ok(MappingInspection {
+            mapping,
+            status,
+            shards,
+        })
+    }
+
+    /// The newest version, which must be the expected one if one is.
+    async fn current(
+        &self,
+        namespace: &Namespace,
+        name: &MappingName,
+        expected: Option<u64>,
+    ) -> Result<Mapping, ManageError> {
+        let mapping = self.ports.catalog.mapping(namespace, name).await?;
+        match expected {
+            Some(expected) if expected != mapping.revision => Err(ManageError::Conflict {
+                kind: "mapping",
+                name: name.to_string(),
+                expected,
+                actual: mapping.revision,
+            }),
+            _ => Ok(mapping),
+        }
+    }
+
+    pub(super) fn view(&self, mapping: Mapping) -> MappingView {
+        let status = self.ports.live.status(mapping.id);
+        observed::view(mapping, status)
+    }
+
+    /// All mappings of a namespace that `wanted` says yes to.
+    pub(super) async fn all_mappings(
+        &self,
+        namespace: &Namespace,
+        wanted: impl Fn(&Mapping) -> bool + Send,
+    ) -> Result<Vec<Mapping>, ManageError> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self
+                .ports
+                .catalog
+                .mappings(Some(namespace), after.as_ref(), SCAN)
+                .await?;
+            after = page.items.last().map(|m| m.name.clone());
+            found.extend(page.items.into_iter().filter(&wanted));
+            if !page.more || after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn require_function(&self, namespace: &Namespace, name: &FunctionName) -> Result<(), ManageError> {
+        match self.ports.catalog.function(namespace, name).await {
+            Ok(_) => Ok(()),
+            Err(CatalogError::NotFound { .. }) => Err(ManageError::violation(
+                "function",
+                name.as_str(),
+                "the name of a registered function",
+                "Function does not exist",
+            )),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn require_destination(&self, namespace: &Namespace, arn: &SourceArn) -> Result<(), ManageError> {
+        let found = self.ports.destinations.destination(namespace, arn).await;
+        found
+            .map(drop)
+            .map_err(|e| error::of_destination(&e, arn.as_str()))
+    }
+}
+
+/// The text of an id is always a valid name.
+fn id_as_name(id: MappingId) -> MappingName {
+    MappingName::new(id.to_string()).unwrap_or_else(|e| unreachable!("{e}"))
+}

@@ -1,0 +1,155 @@
+//! Changes of settings: what is named is set, the rest is kept (semantics 2.2). Pure.
+
+use super::error::{ManageError, all, violation};
+use millstream_types::{
+    Function, FunctionName, FunctionSpec, Mapping, MappingSpec, ProcessTarget, SourceArn, StartingPosition,
+    Target, Wall,
+};
+use std::collections::BTreeMap;
+
+/// What to change of a mapping; none keeps. Source and starting position are here so that setting them to what
+/// they are is no error; setting them to anything else is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappingPatch {
+    /// See [`MappingSpec::source`].
+    pub source: Option<SourceArn>,
+    /// See [`MappingSpec::starting_position`].
+    pub starting_position: Option<StartingPosition>,
+    /// See [`MappingSpec::function`].
+    pub function: Option<FunctionName>,
+    /// See [`MappingSpec::batch_size`].
+    pub batch_size: Option<u32>,
+    /// See [`MappingSpec::batching_window_seconds`].
+    pub batching_window_seconds: Option<u32>,
+    /// See [`MappingSpec::parallelization_factor`].
+    pub parallelization_factor: Option<u8>,
+    /// See [`MappingSpec::bisect_on_error`].
+    pub bisect_on_error: Option<bool>,
+    /// See [`MappingSpec::max_retry_attempts`].
+    pub max_retry_attempts: Option<i32>,
+    /// See [`MappingSpec::max_record_age_seconds`].
+    pub max_record_age_seconds: Option<i64>,
+    /// See [`MappingSpec::report_batch_item_failures`].
+    pub report_batch_item_failures: Option<bool>,
+    /// See [`MappingSpec::on_failure`]; `Some(None)` clears it.
+    pub on_failure: Option<Option<SourceArn>>,
+}
+
+impl MappingPatch {
+    /// The settings after the change.
+    #[must_use]
+    pub fn apply(&self, old: &MappingSpec) -> MappingSpec {
+        let p = self.clone();
+        MappingSpec {
+            source: p.source.unwrap_or_else(|| old.source.clone()),
+            function: p.function.unwrap_or_else(|| old.function.clone()),
+            starting_position: p.starting_position.unwrap_or(old.starting_position),
+            batch_size: p.batch_size.unwrap_or(old.batch_size),
+            batching_window_seconds: p.batching_window_seconds.unwrap_or(old.batching_window_seconds),
+            parallelization_factor: p.parallelization_factor.unwrap_or(old.parallelization_factor),
+            bisect_on_error: p.bisect_on_error.unwrap_or(old.bisect_on_error),
+            max_retry_attempts: p.max_retry_attempts.unwrap_or(old.max_retry_attempts),
+            max_record_age_seconds: p.max_record_age_seconds.unwrap_or(old.max_record_age_seconds),
+            report_batch_item_failures: p
+                .report_batch_item_failures
+                .unwrap_or(old.report_batch_item_failures),
+            on_failure: p.on_failure.unwrap_or_else(|| old.on_failure.clone()),
+        }
+    }
+}
+
+/// The next version of a mapping with these settings.
+pub(super) fn next_mapping(old: &Mapping, spec: MappingSpec, now: Wall) -> Mapping {
+    Mapping {
+        spec,
+        generation: old.generation + 1,
+        modified: now,
+        ..old.clone()
+    }
+}
+
+/// What to change of a function; none keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FunctionPatch {
+    /// See [`FunctionSpec::target`].
+    pub target: Option<TargetPatch>,
+    /// See [`FunctionSpec::timeout_ms`].
+    pub timeout_ms: Option<u32>,
+    /// See [`FunctionSpec::concurrency`].
+    pub concurrency: Option<u32>,
+}
+
+/// What to change of a function's target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPatch {
+    /// All of it.
+    Replace(Target),
+    /// Some settings of a process; refused if the target is none.
+    Process(ProcessPatch),
+}
+
+/// What to change of a process target; none keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessPatch {
+    /// See [`ProcessTarget::command`].
+    pub command: Option<Vec<String>>,
+    /// See [`ProcessTarget::working_dir`]; `Some(None)` clears it.
+    pub working_dir: Option<Option<String>>,
+    /// See [`ProcessTarget::env`].
+    pub env: Option<BTreeMap<String, String>>,
+    /// See [`ProcessTarget::env_pass`].
+    pub env_pass: Option<Vec<String>>,
+    /// See [`ProcessTarget::init_timeout_ms`].
+    pub init_timeout_ms: Option<u32>,
+    /// See [`ProcessTarget::memory_mb`].
+    pub memory_mb: Option<u32>,
+}
+
+impl FunctionPatch {
+    /// The settings after the change.
+    ///
+    /// # Errors
+    /// [`ManageError::Invalid`] if it changes settings of a process and the target is none.
+    pub fn apply(&self, old: &FunctionSpec) -> Result<FunctionSpec, ManageError> {
+        let target = match (&self.target, &old.target) {
+            (None, target) => target.clone(),
+            (Some(TargetPatch::Replace(target)), _) => target.clone(),
+            (Some(TargetPatch::Process(patch)), Target::Process(old)) => Target::Process(patch.apply(old)),
+            (Some(TargetPatch::Process(_)), Target::InProcess) => {
+                let allowed = "settings of the target it has, or a whole new target";
+                let message = "the function's target is in_process: it has no process settings";
+                all(vec![violation("process", "in_process", allowed, message)])?;
+                old.target.clone()
+            }
+        };
+        Ok(FunctionSpec {
+            target,
+            timeout_ms: self.timeout_ms.unwrap_or(old.timeout_ms),
+            concurrency: self.concurrency.unwrap_or(old.concurrency),
+        })
+    }
+}
+
+impl ProcessPatch {
+    fn apply(&self, old: &ProcessTarget) -> ProcessTarget {
+        let p = self.clone();
+        ProcessTarget {
+            command: p.command.unwrap_or_else(|| old.command.clone()),
+            working_dir: p.working_dir.unwrap_or_else(|| old.working_dir.clone()),
+            env: p.env.unwrap_or_else(|| old.env.clone()),
+            env_pass: p.env_pass.unwrap_or_else(|| old.env_pass.clone()),
+            init_timeout_ms: p.init_timeout_ms.unwrap_or(old.init_timeout_ms),
+            memory_mb: p.memory_mb.unwrap_or(old.memory_mb),
+        }
+    }
+}
+
+/// The next version of a function with these settings.
+pub(super) fn next_function(old: &Function, spec: FunctionSpec, now: Wall) -> Function {
+    Function {
+        spec,
+        generation: old.generation + 1,
+        modified: now,
+        ..old.clone()
+    }
+}

@@ -1,0 +1,8 @@
+//! The application service over fakes of the ports.
+
+mod fakes;
+mod functions;
+mod history;
+mod mappings;
+mod rules;
+mod watch;
