@@ -96,16 +96,13 @@ impl Seq {
 
     /// Appends the digits to `out`.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        let n = self.len();
-        let first = BYTES - n.div_ceil(2);
-        let mut bytes = &self.packed[first..];
-        if n % 2 == 1 {
-            out.push(b'0' + (bytes[0] & 0x0f));
-            bytes = &bytes[1..];
+        // All digits, then a cut: digit by digit it took a third of the instructions of writing an event.
+        let mut text = [0u8; MAX_DIGITS];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.packed) {
+            pair[0] = b'0' + (byte >> 4);
+            pair[1] = b'0' + (byte & 0x0f);
         }
-        for b in bytes {
-            out.extend_from_slice(&[b'0' + (b >> 4), b'0' + (b & 0x0f)]);
-        }
+        out.extend_from_slice(&text[MAX_DIGITS - self.len()..]);
     }
 }
 
