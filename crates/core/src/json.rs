@@ -109,6 +109,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_ascii_character_alone() {
+        for b in 0..=0x7f_u8 {
+            let expected = serde_json::to_string(&char::from(b)).unwrap();
+            assert_eq!(format!("\"{}\"", escaped(&[b])), expected);
+        }
+    }
+
     proptest! {
         #[test]
         fn as_serde_json_writes_it(bytes: Vec<u8>, text: String) {

@@ -70,7 +70,7 @@ fn target(process: &ProcessTarget, found: &mut Violations) {
         found.add(Violation::own(
             "process",
             total,
-            format!("{MAX_TOTAL_BYTES} bytes of command and env together"),
+            format!("at most {MAX_TOTAL_BYTES} bytes of command and env together"),
         ));
     }
 }
