@@ -1,15 +1,16 @@
 //! Named places where a test can make the engine fail. Absent from release builds without the feature.
 
-/// Panics if the place was configured to; does nothing otherwise.
+/// Panics if the place was configured to, for this subject (a mapping's name); does nothing otherwise.
 #[inline]
-pub(crate) fn hit(place: &str) {
+pub(crate) fn hit(place: &str, subject: &str) {
     #[cfg(any(debug_assertions, feature = "failpoints"))]
-    active::hit(place);
+    active::hit(place, subject);
     #[cfg(not(any(debug_assertions, feature = "failpoints")))]
-    let _ = place;
+    let _ = (place, subject);
 }
 
-/// Sets fail points from a text like `shard_consumer.page=panic@3;…`: panic at the third hit, once.
+/// Sets fail points from a text like `shard_consumer.page(orders)=panic@3;…`: panic, once, at the third hit for
+/// the mapping `orders`.
 ///
 /// # Errors
 /// If the text is of another form, or this build has no fail points.
@@ -27,17 +28,20 @@ mod active {
 
     static POINTS: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
-    pub(super) fn hit(place: &str) {
+    pub(super) fn hit(place: &str, subject: &str) {
         let mut points = POINTS.lock().unwrap_or_else(PoisonError::into_inner);
         if points.is_empty() {
             return;
         }
-        let Some(left) = points.get_mut(place) else { return };
+        let point = format!("{place}({subject})");
+        let Some(left) = points.get_mut(&point) else {
+            return;
+        };
         *left -= 1;
         if *left == 0 {
-            points.remove(place);
+            points.remove(&point);
             drop(points);
-            panic!("fail point {place}");
+            panic!("fail point {point}");
         }
     }
 
@@ -47,9 +51,9 @@ mod active {
             let parsed = part
                 .split_once("=panic@")
                 .and_then(|(place, n)| Some((place, n.parse::<u64>().ok()?)));
-            let Some((place, n @ 1..)) = parsed else {
+            let Some((place, n @ 1..)) = parsed.filter(|(place, _)| place.ends_with(')')) else {
                 return Err(format!(
-                    "fail point '{part}' is not of the form PLACE=panic@N with N from 1"
+                    "fail point '{part}' is not of the form PLACE(MAPPING)=panic@N with N from 1"
                 ));
             };
             points.insert(place.to_owned(), n);
@@ -61,12 +65,14 @@ mod active {
     mod tests {
         #[test]
         fn a_place_fails_once_at_its_count() {
-            super::configure("test.place=panic@2").unwrap();
-            super::hit("test.place");
-            assert!(std::panic::catch_unwind(|| super::hit("test.place")).is_err());
-            super::hit("test.place");
-            assert!(super::configure("test.place").is_err());
-            assert!(super::configure("test.place=panic@0").is_err());
+            super::configure("test.place(m)=panic@2").unwrap();
+            super::hit("test.place", "other");
+            super::hit("test.place", "m");
+            assert!(std::panic::catch_unwind(|| super::hit("test.place", "m")).is_err());
+            super::hit("test.place", "m");
+            for text in ["test.place", "test.place=panic@1", "test.place(m)=panic@0"] {
+                assert!(super::configure(text).is_err(), "{text}");
+            }
         }
     }
 }

@@ -101,8 +101,15 @@ impl Node {
             answer = drained => if asked && answer.is_ok() { Shutdown::Drained } else { Shutdown::Forced },
             () = late => Shutdown::Forced,
         };
+        // Dropping `self` ends whatever is left.
+        ended
+    }
+}
+
+impl Drop for Node {
+    /// As if the process had died: nothing is started any more, nothing is waited for.
+    fn drop(&mut self) {
         self.context.session.end();
         self.root.kill();
-        ended
     }
 }

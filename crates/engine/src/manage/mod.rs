@@ -21,6 +21,7 @@ pub use error::{ManageError, Violation, Violations};
 pub use functions::{FunctionView, NewFunction};
 pub use history::DISCARD_CHUNK;
 pub use mappings::NewMapping;
+pub use millstream_core::mapping_state::MappingState;
 pub use millstream_core::validate::starting_position;
 pub use patch::{FunctionPatch, MappingPatch, ProcessPatch, TargetPatch};
 pub use watch::WatchItem;

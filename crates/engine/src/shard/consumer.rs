@@ -246,6 +246,7 @@ impl ConsumerState {
         let job = Job {
             context: context.clone(),
             namespace: mapping.namespace.clone(),
+            mapping: mapping.name.clone(),
             function: mapping.spec.function.clone(),
             function_arn: function_arn(&mapping.spec.function).into(),
             report_item_failures: mapping.spec.report_batch_item_failures,
@@ -287,13 +288,13 @@ impl ConsumerState {
         let (machine, mut actions) = (&mut owned.machine, Vec::new());
         match input {
             ShardMsg::Page(page, reservation) => {
-                failpoint::hit("shard_consumer.page");
+                failpoint::hit("shard_consumer.page", self.args.mapping.name.as_str());
                 machine.on_page(page, now, &mut actions);
                 self.held.set(machine.buffered_bytes());
                 drop(reservation);
             }
             ShardMsg::Attempt(report, unreachable) => {
-                failpoint::hit("shard_consumer.attempt");
+                failpoint::hit("shard_consumer.attempt", self.args.mapping.name.as_str());
                 machine.on_attempt(report, now, &mut actions);
                 self.note_function(unreachable);
             }

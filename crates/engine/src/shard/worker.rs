@@ -8,7 +8,7 @@ use millstream_core::shard::{AttemptOrder, AttemptReport};
 use millstream_core::verdict::{Verdict, verdict};
 use millstream_ports::Body;
 use millstream_types::invocation::RecordRange;
-use millstream_types::{FunctionName, Invocation, Namespace, Outcome, Payload};
+use millstream_types::{FunctionName, Invocation, MappingName, Namespace, Outcome, Payload};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ const TARGET_GRACE: Duration = Duration::from_secs(15);
 pub(super) struct Job {
     pub(super) context: Arc<Context>,
     pub(super) namespace: Namespace,
+    pub(super) mapping: MappingName,
     pub(super) function: FunctionName,
     pub(super) function_arn: Arc<str>,
     pub(super) report_item_failures: bool,
@@ -50,7 +51,7 @@ impl Actor for BatchWorker {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Some((job, order, consumer)) = state.take() {
-            crate::failpoint::hit("batch_worker.start");
+            crate::failpoint::hit("batch_worker.start", job.mapping.as_str());
             let (report, missing) = attempt(&job, order).await;
             // A consumer that is gone needs no report: its successor reads the shard's record.
             let _ = consumer.cast(ShardMsg::Attempt(report, missing));

@@ -1,0 +1,5 @@
+//! The whole tree of actors over in-memory ports.
+
+mod faults;
+mod life;
+mod world;
