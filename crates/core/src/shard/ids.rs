@@ -8,6 +8,8 @@ use millstream_types::ids::{DiscardId, RequestId};
 pub(super) struct IdSource {
     state: u64,
     salt: u64,
+    /// Time and count of the last discard: milliseconds times 4,096, plus a counter.
+    discarded: u64,
 }
 
 impl IdSource {
@@ -15,6 +17,7 @@ impl IdSource {
         Self {
             state: seed as u64,
             salt: (seed >> 64) as u64,
+            discarded: 0,
         }
     }
 
@@ -35,13 +38,13 @@ impl IdSource {
         RequestId::from_random(self.wide())
     }
 
-    /// A version 7 UUID: the store keeps discards in the order of their ids, and that shall be by time.
+    /// A version 7 UUID: the store keeps discards, and sends their documents, in the order of their ids. That is
+    /// by time, and within a millisecond in the order in which the shard gave records up.
     pub(super) fn discard(&mut self, at: Wall) -> DiscardId {
-        let random = self.wide() & ((1 << 80) - 1);
-        let bits = (u128::from(at.0 & 0xffff_ffff_ffff) << 80) | random;
-        let version = (bits & !(0xf << 76)) | (0x7 << 76);
-        let variant = (version & !(0x3 << 62)) | (0x2 << 62);
-        DiscardId::from_bits(variant)
+        self.discarded = (at.0 << 12).max(self.discarded + 1);
+        let (millis, count) = (u128::from(self.discarded >> 12), u128::from(self.discarded & 0xfff));
+        let random = self.wide() & ((1 << 62) - 1);
+        DiscardId::from_bits((millis << 80) | (0x7 << 76) | (count << 64) | (0x2 << 62) | random)
     }
 
     /// In `0.0..1.0`.
@@ -63,10 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn discards_sort_by_time() {
-        let mut ids = IdSource::new(1);
-        let (late, early) = (ids.discard(Wall(2000)), ids.discard(Wall(1999)));
-        assert!(early < late);
-        assert_eq!(early.0.get_version_num(), 7);
+    fn discards_sort_by_time_and_then_by_the_order_of_the_shard() {
+        let (mut ids, mut other) = (IdSource::new(1), IdSource::new(2));
+        let made: Vec<_> = [1999, 2000, 2000, 2000, 1998].map(|at| ids.discard(Wall(at))).into();
+        assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
+        assert!(made[0] < other.discard(Wall(2000)) && other.discard(Wall(2001)) > made[4]);
+        assert!(made.iter().all(|id| id.0.get_version_num() == 7));
+        assert!(made.iter().all(|id| id.0.get_variant() == uuid::Variant::RFC4122));
     }
 }

@@ -282,6 +282,10 @@ impl ShardMachine {
             self.commits.note();
         }
         if self.commits.due() {
+            if self.mode == Mode::Draining {
+                // Whoever asked to drain goes on from what is stored last: a pause, other settings, another node.
+                self.commits.require_sync();
+            }
             let record = self.record(finishes);
             self.stored_through = record.read_through;
             self.carried.prune(self.watermark());

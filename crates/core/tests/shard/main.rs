@@ -1,0 +1,18 @@
+//! The shard machine from the outside: every observation of semantics 4 to 8 as a table of exact invocations,
+//! what it keeps over restarts, and a seeded simulation with faults that judges every invariant after every step.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr
+)]
+
+mod age;
+mod batching;
+mod commits;
+mod failures;
+mod lanes;
+mod reports;
+mod restart;
+mod rig;
