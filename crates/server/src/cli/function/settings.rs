@@ -1,0 +1,176 @@
+//! The settings of a function as flags.
+
+use crate::cli::error::CliError;
+use crate::cli::when;
+use crate::units;
+use clap::Args;
+use millstream_api::v1;
+use std::collections::HashMap;
+use std::time::Duration;
+use v1::function::Target;
+
+const HEADING: &str = "Settings";
+
+/// What create and update both can set.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// The program and its arguments, behind `--`; no shell is involved.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+    /// Longest run of one invocation, up to 15m [default: 3s].
+    #[arg(long, value_parser = units::duration, value_name = "DURATION", help_heading = HEADING)]
+    timeout: Option<Duration>,
+    /// Most processes, and with that most invocations at once, 1 to 1000 [default: 10].
+    #[arg(long, value_name = "N", help_heading = HEADING)]
+    concurrency: Option<i32>,
+    /// The directory the program runs in [default with a new command: the present one].
+    #[arg(long, value_name = "DIR", help_heading = HEADING)]
+    working_dir: Option<String>,
+    /// Sets a variable in its otherwise empty environment; may be repeated. Everybody can read it: pass secrets by
+    /// --env-pass.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = HEADING)]
+    env: Vec<(String, String)>,
+    /// Takes variables over from the server's environment, e.g. PATH,HOME.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = HEADING)]
+    env_pass: Vec<String>,
+    /// Longest time from start to the first request for work, up to 5m [default: 10s].
+    #[arg(long, value_parser = units::duration, value_name = "DURATION", help_heading = HEADING)]
+    init_timeout: Option<Duration>,
+    /// The memory size it is told, 128 to 10240; not enforced [default: 128].
+    #[arg(long, value_name = "MB", help_heading = HEADING)]
+    memory_mb: Option<i32>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("'{text}' is not of the form NAME=VALUE")),
+    }
+}
+
+impl Settings {
+    /// Whether a program is named.
+    pub(crate) fn has_command(&self) -> bool {
+        !self.command.is_empty()
+    }
+
+    /// Puts what is set into `function`, and names it for an update mask.
+    ///
+    /// # Errors
+    /// If the present directory is needed and cannot be told.
+    pub(crate) fn apply(&self, function: &mut v1::Function) -> Result<Vec<&'static str>, CliError> {
+        function.timeout = self.timeout.map(when::proto);
+        function.concurrency = self.concurrency;
+        let working_dir = self.directory()?;
+        let mut paths: Vec<&'static str> = [
+            (self.timeout.is_some(), "timeout"),
+            (self.concurrency.is_some(), "concurrency"),
+            (self.has_command(), "process.command"),
+            (working_dir.is_some(), "process.working_dir"),
+            (!self.env.is_empty(), "process.env"),
+            (!self.env_pass.is_empty(), "process.env_pass"),
+            (self.init_timeout.is_some(), "process.init_timeout"),
+            (self.memory_mb.is_some(), "process.memory_mb"),
+        ]
+        .into_iter()
+        .filter_map(|(set, path)| set.then_some(path))
+        .collect();
+        if paths.iter().any(|p| p.starts_with("process.")) {
+            function.target = Some(Target::Process(v1::ProcessTarget {
+                command: self.command.clone(),
+                working_dir: working_dir.unwrap_or_default(),
+                env: self.env.iter().cloned().collect::<HashMap<_, _>>(),
+                env_pass: self.env_pass.clone(),
+                init_timeout: self.init_timeout.map(when::proto),
+                memory_mb: self.memory_mb,
+            }));
+        }
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    /// Server and client share the machine: what works in this directory is to work there too.
+    fn directory(&self) -> Result<Option<String>, CliError> {
+        let relative = match &self.working_dir {
+            Some(dir) => dir.as_str(),
+            None if self.has_command() => ".",
+            None => return Ok(None),
+        };
+        let path = std::path::absolute(relative).map_err(|e| {
+            CliError::failed(
+                "IO",
+                format!("directory '{relative}': {e}"),
+                "name one with --working-dir",
+            )
+        })?;
+        // Takes the dot at the end away.
+        Ok(Some(
+            path.components()
+                .collect::<std::path::PathBuf>()
+                .display()
+                .to_string(),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn parse(args: &[&str]) -> (v1::Function, Vec<&'static str>) {
+        let line = Line::try_parse_from(std::iter::once(&"x").chain(args)).unwrap();
+        let mut function = v1::Function::default();
+        let paths = line.settings.apply(&mut function).unwrap();
+        (function, paths)
+    }
+
+    #[test]
+    fn a_command_runs_where_the_user_is() {
+        let (function, paths) = parse(&[
+            "--env",
+            "A=b=c",
+            "--env-pass",
+            "PATH,HOME",
+            "--",
+            "python3",
+            "-u",
+            "f.py",
+        ]);
+        let Some(Target::Process(process)) = function.target else {
+            panic!("{function:?}")
+        };
+        assert_eq!(process.command, ["python3", "-u", "f.py"]);
+        assert_eq!(
+            process.working_dir,
+            std::env::current_dir().unwrap().display().to_string()
+        );
+        assert_eq!(
+            (process.env["A"].as_str(), process.env_pass),
+            ("b=c", vec!["PATH".to_owned(), "HOME".to_owned()])
+        );
+        assert_eq!(
+            paths,
+            [
+                "process.command",
+                "process.env",
+                "process.env_pass",
+                "process.working_dir"
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_command_nothing_of_the_target_changes() {
+        let (function, paths) = parse(&["--timeout", "30s", "--concurrency", "4"]);
+        assert_eq!((function.target, paths), (None, vec!["concurrency", "timeout"]));
+        assert_eq!(function.timeout.unwrap().seconds, 30);
+        assert!(Line::try_parse_from(["x", "--env", "A"]).is_err());
+    }
+}

@@ -1,0 +1,293 @@
+//! The inside of a mapping, for people.
+
+use super::show;
+use crate::cli::error::CliError;
+use crate::cli::names::Kind;
+use crate::cli::output::{Columns, Format, Table, to_json, to_yaml};
+use crate::cli::session::Session;
+use crate::cli::when;
+use clap::Args;
+use millstream_api::v1;
+use v1::position::Kind as Place;
+
+const SHARDS: Columns = Columns {
+    narrow: &[
+        "SHARD",
+        "ACTIVITY",
+        "LAG",
+        "BEHIND",
+        "CHECKPOINT",
+        "BUFFERED",
+        "LANES",
+        "ERROR",
+    ],
+    wide: &["EPOCH", "READ-THROUGH", "INCARNATION"],
+};
+const LANES: Columns = Columns {
+    narrow: &[
+        "SHARD", "LANE", "RECORDS", "ATTEMPT", "NEXT", "WAITING", "BUFFERED", "LAGGING", "ERROR",
+    ],
+    wide: &["FIRST", "LAST", "REQUEST-ID", "DONE-THROUGH"],
+};
+
+/// `describe`.
+#[derive(Args, Debug)]
+pub(crate) struct Describe {
+    /// Which.
+    name: String,
+}
+
+impl Describe {
+    pub(crate) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        let name = session.name(Kind::Mapping, &self.name)?;
+        let request = session.request(v1::InspectMappingRequest { name });
+        let inspection = session.mappings().inspect_mapping(request).await?.into_inner();
+        let mapping = inspection.mapping.clone().unwrap_or_default();
+        let screen = &mut session.screen;
+        match screen.format() {
+            Format::Json => return screen.line(&to_json(&inspection, true)?),
+            Format::Yaml => return screen.line(&to_yaml(&inspection)?),
+            Format::Name => return screen.line(&mapping.name),
+            Format::Table | Format::Wide => {}
+        }
+        let wide = screen.format() == Format::Wide;
+        for line in facts(&mapping) {
+            screen.line(&line)?;
+        }
+        let mut shards = Table::new(SHARDS, wide);
+        let mut lanes = Table::new(LANES, wide);
+        let mut at_work = false;
+        for shard in &inspection.shards {
+            shards.row(shard_row(shard));
+            for lane in shard.lanes.iter().filter(|lane| wide || works(lane)) {
+                at_work = true;
+                lanes.row(lane_row(&shard.shard_id, lane));
+            }
+        }
+        screen.line("")?;
+        screen.table(&mut shards)?;
+        if at_work {
+            screen.line("")?;
+            screen.table(&mut lanes)?;
+        }
+        Ok(())
+    }
+}
+
+fn facts(m: &v1::Mapping) -> Vec<String> {
+    let c = m.counters.unwrap_or_default();
+    let reason = if m.state_reason.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", m.state_reason)
+    };
+    let start = m
+        .starting_position()
+        .as_str_name()
+        .trim_start_matches("STARTING_POSITION_")
+        .to_owned();
+    let start = m
+        .starting_position_timestamp
+        .as_ref()
+        .map_or(start, |t| when::stamp(Some(t)));
+    let age = m.maximum_record_age_seconds();
+    let destination = show::on_failure(m);
+    let mut facts = vec![
+        ("Name", m.name.clone()),
+        ("State", format!("{}{reason}", show::state(m))),
+        ("Source", m.source_arn.clone()),
+        ("Function", m.function.clone()),
+        ("Starts at", start),
+        (
+            "Batches",
+            format!(
+                "up to {} records, window {} s, {} lanes per shard",
+                m.batch_size(),
+                m.maximum_batching_window_seconds(),
+                m.parallelization_factor()
+            ),
+        ),
+        (
+            "On failure",
+            format!(
+                "bisect {}, retries {}, record age {}, partial responses {}, destination {}",
+                m.bisect_batch_on_function_error(),
+                show::unlimited(m.maximum_retry_attempts()),
+                if age < 0 {
+                    "no limit".to_owned()
+                } else {
+                    format!("{age} s")
+                },
+                !m.function_response_types.is_empty(),
+                if destination.is_empty() {
+                    "none"
+                } else {
+                    destination
+                },
+            ),
+        ),
+        (
+            "Since start",
+            format!(
+                "{} records read, {} done, {} discarded; {} attempts, {} failed, {} throttled; {} splits",
+                c.records_read,
+                c.records_done,
+                c.records_discarded,
+                c.attempts,
+                c.failures,
+                c.throttles,
+                c.splits
+            ),
+        ),
+        ("Last result", m.last_processing_result.clone()),
+        (
+            "Version",
+            format!(
+                "generation {} (runs {}), etag {}, uid {}",
+                m.generation, m.observed_generation, m.etag, m.uid
+            ),
+        ),
+        (
+            "Created",
+            format!(
+                "{}, changed {}",
+                when::stamp(m.create_time.as_ref()),
+                when::stamp(m.update_time.as_ref())
+            ),
+        ),
+    ];
+    for condition in &m.conditions {
+        let age = when::age(condition.since.as_ref());
+        facts.push((
+            "Condition",
+            format!("{} for {age}: {}", condition.r#type, condition.message),
+        ));
+    }
+    facts
+        .into_iter()
+        .map(|(what, value)| format!("{what:<12} {value}"))
+        .collect()
+}
+
+fn shard_row(shard: &v1::ShardInspection) -> Vec<String> {
+    let lease = shard.lease.clone().unwrap_or_default();
+    let busy = shard.lanes.iter().filter(|lane| works(lane)).count();
+    vec![
+        shard.shard_id.clone(),
+        shard
+            .activity()
+            .as_str_name()
+            .trim_start_matches("SHARD_ACTIVITY_")
+            .to_owned(),
+        shard
+            .lag_records
+            .map_or_else(|| "unknown".to_owned(), |n| n.to_string()),
+        shard
+            .lag_seconds
+            .map_or_else(|| "unknown".to_owned(), |s| format!("{s:.1}s")),
+        shard
+            .checkpoint
+            .as_ref()
+            .and_then(|p| p.kind.as_ref())
+            .map_or_else(String::new, place),
+        format!("{}KiB", shard.buffered_bytes.div_euclid(1024)),
+        format!("{busy}/{} busy", shard.lanes.len()),
+        shard.last_error.clone(),
+        if lease.epoch == 0 {
+            String::new()
+        } else {
+            lease.epoch.to_string()
+        },
+        shard.read_through.clone(),
+        lease.incarnation,
+    ]
+}
+
+fn place(kind: &Place) -> String {
+    match kind {
+        Place::TrimHorizon(_) => "start".to_owned(),
+        Place::AtSequenceNumber(n) => format!("at {n}"),
+        Place::AfterSequenceNumber(n) => format!("after {n}"),
+        Place::AtTime(t) => format!("from {}", when::stamp(Some(t))),
+        Place::ShardEnd(_) => "end".to_owned(),
+    }
+}
+
+/// Whether a lane is worth a row: it holds something, or has left something behind.
+fn works(lane: &v1::LaneInspection) -> bool {
+    lane.batch.is_some() || lane.buffered_records > 0 || lane.lagging
+}
+
+fn lane_row(shard: &str, lane: &v1::LaneInspection) -> Vec<String> {
+    let batch = lane.batch.clone().unwrap_or_default();
+    let next = match (&lane.batch, &batch.next_attempt_time) {
+        (None, _) => String::new(),
+        (Some(b), _) if b.in_flight => "running".to_owned(),
+        (Some(_), Some(time)) => when::until(time),
+        (Some(_), None) => "when it can".to_owned(),
+    };
+    let held = lane.batch.is_some();
+    let of_batch = |text: String| if held { text } else { String::new() };
+    vec![
+        shard.to_owned(),
+        lane.lane.to_string(),
+        of_batch(batch.record_count.to_string()),
+        of_batch(batch.attempt.to_string()),
+        next,
+        of_batch(format!("{} parts", batch.parts_waiting)),
+        lane.buffered_records.to_string(),
+        if lane.lagging { "yes" } else { "no" }.to_owned(),
+        batch.last_error,
+        batch.first_sequence_number,
+        batch.last_sequence_number,
+        batch.request_id,
+        lane.done_through.clone(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::tests::mapping;
+    use super::*;
+
+    #[test]
+    fn facts_tell_settings_counters_and_conditions() {
+        let lines = facts(&mapping("totals", v1::MappingState::Active));
+        let text = lines.join("\n");
+        for part in [
+            "State        ACTIVE",
+            "up to 100 records, window 0 s, 4 lanes",
+            "retries no limit",
+            "1234 done",
+            "Condition    FunctionMissing",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn rows_fit_their_columns() {
+        let lane = v1::LaneInspection {
+            lane: 3,
+            buffered_records: 20,
+            batch: Some(v1::BatchInspection {
+                record_count: 5,
+                attempt: 2,
+                in_flight: true,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let cells = lane_row("s", &lane);
+        assert_eq!(cells.len(), LANES.narrow.len() + LANES.wide.len());
+        assert_eq!(cells[..7], ["s", "3", "5", "2", "running", "0 parts", "20"]);
+        let shard = v1::ShardInspection {
+            shard_id: "s".to_owned(),
+            lanes: vec![lane],
+            ..Default::default()
+        };
+        let cells = shard_row(&shard);
+        assert_eq!(cells.len(), SHARDS.narrow.len() + SHARDS.wide.len());
+        assert_eq!((cells[2].as_str(), cells[6].as_str()), ("unknown", "1/1 busy"));
+    }
+}

@@ -1,0 +1,243 @@
+//! The settings of a mapping as flags, named as AWS names them, with short forms.
+
+use crate::cli::names::stream_arn;
+use crate::cli::when;
+use crate::units::whole_seconds;
+use clap::{Args, ValueEnum};
+use millstream_api::v1;
+use v1::{FunctionResponseType, StartingPosition};
+
+const HEADING: &str = "Settings";
+
+/// What create and update both can set.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// Most records of a batch, 1 to 10000 [default: 100].
+    #[arg(long, value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
+    batch_size: Option<i32>,
+    /// Longest wait for a batch to fill, 0 to 300 s [default: 0].
+    #[arg(long, visible_alias = "window", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING)]
+    maximum_batching_window_seconds: Option<i32>,
+    /// Lanes per shard, 1 to 10; a key always has the same lane [default: 1].
+    #[arg(long, visible_alias = "factor", value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
+    parallelization_factor: Option<i32>,
+    /// Split a failed batch of several records in two [default: false].
+    #[arg(long, visible_alias = "bisect", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = HEADING)]
+    bisect_batch_on_function_error: Option<bool>,
+    /// Retries after the first attempt, 0 to 10000; -1: no limit [default: -1].
+    #[arg(long, visible_alias = "max-retries", value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
+    maximum_retry_attempts: Option<i32>,
+    /// Oldest record that is still tried, 60 s to 7 d; -1: no limit [default: -1].
+    #[arg(long, visible_alias = "max-age", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING, allow_negative_numbers = true)]
+    maximum_record_age_seconds: Option<i32>,
+    /// The function reports the first record that failed (`batchItemFailures`) [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = HEADING)]
+    report_batch_item_failures: Option<bool>,
+    /// The stream, or its ARN, that gets a document about records that were given up [default: none].
+    #[arg(long, value_name = "STREAM", help_heading = HEADING)]
+    on_failure: Option<String>,
+}
+
+/// A setting that can go back to its default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // named as the flags
+pub(crate) enum Unset {
+    BatchSize,
+    MaximumBatchingWindowSeconds,
+    ParallelizationFactor,
+    BisectBatchOnFunctionError,
+    MaximumRetryAttempts,
+    MaximumRecordAgeSeconds,
+    ReportBatchItemFailures,
+    OnFailure,
+}
+
+impl Unset {
+    /// Its path in an update mask.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::BatchSize => "batch_size",
+            Self::MaximumBatchingWindowSeconds => "maximum_batching_window_seconds",
+            Self::ParallelizationFactor => "parallelization_factor",
+            Self::BisectBatchOnFunctionError => "bisect_batch_on_function_error",
+            Self::MaximumRetryAttempts => "maximum_retry_attempts",
+            Self::MaximumRecordAgeSeconds => "maximum_record_age_seconds",
+            Self::ReportBatchItemFailures => "function_response_types",
+            Self::OnFailure => "destination_config",
+        }
+    }
+}
+
+impl Settings {
+    /// Puts what is set into `mapping`, and names it for an update mask.
+    pub(crate) fn apply(&self, mapping: &mut v1::Mapping) -> Vec<&'static str> {
+        mapping.batch_size = self.batch_size;
+        mapping.maximum_batching_window_seconds = self.maximum_batching_window_seconds;
+        mapping.parallelization_factor = self.parallelization_factor;
+        mapping.bisect_batch_on_function_error = self.bisect_batch_on_function_error;
+        mapping.maximum_retry_attempts = self.maximum_retry_attempts;
+        mapping.maximum_record_age_seconds = self.maximum_record_age_seconds;
+        if self.report_batch_item_failures == Some(true) {
+            mapping.function_response_types = vec![FunctionResponseType::ReportBatchItemFailures.into()];
+        }
+        mapping.destination_config = self.on_failure.as_ref().map(|stream| v1::DestinationConfig {
+            on_failure: Some(v1::OnFailure {
+                destination: stream_arn(stream),
+            }),
+        });
+        self.mask()
+    }
+
+    fn mask(&self) -> Vec<&'static str> {
+        let set = [
+            (self.batch_size.is_some(), Unset::BatchSize),
+            (
+                self.maximum_batching_window_seconds.is_some(),
+                Unset::MaximumBatchingWindowSeconds,
+            ),
+            (
+                self.parallelization_factor.is_some(),
+                Unset::ParallelizationFactor,
+            ),
+            (
+                self.bisect_batch_on_function_error.is_some(),
+                Unset::BisectBatchOnFunctionError,
+            ),
+            (self.maximum_retry_attempts.is_some(), Unset::MaximumRetryAttempts),
+            (
+                self.maximum_record_age_seconds.is_some(),
+                Unset::MaximumRecordAgeSeconds,
+            ),
+            (
+                self.report_batch_item_failures.is_some(),
+                Unset::ReportBatchItemFailures,
+            ),
+            (self.on_failure.is_some(), Unset::OnFailure),
+        ];
+        set.into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, field)| field.path())
+            .collect()
+    }
+}
+
+/// Where a mapping starts to read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Start {
+    /// The oldest record kept.
+    Trim,
+    /// What is put from now on.
+    Latest,
+    /// What arrived then or later.
+    At(prost_types::Timestamp),
+}
+
+impl Start {
+    /// `trim-horizon` (or `trim`), `latest`, AWS's spellings of them, or a time.
+    ///
+    /// # Errors
+    /// If it is none of these.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().replace('_', "-").as_str() {
+            "trim-horizon" | "trim" => Ok(Self::Trim),
+            "latest" => Ok(Self::Latest),
+            _ => when::parse(text).map(Self::At).map_err(|_| {
+                format!(
+                    "'{text}' is not a position: trim-horizon, latest, or a time like 2026-11-22T10:00:00Z"
+                )
+            }),
+        }
+    }
+
+    /// Puts it into `mapping`.
+    pub(crate) fn apply(&self, mapping: &mut v1::Mapping) {
+        let (position, time) = match self {
+            Self::Trim => (StartingPosition::TrimHorizon, None),
+            Self::Latest => (StartingPosition::Latest, None),
+            Self::At(time) => (StartingPosition::AtTimestamp, Some(*time)),
+        };
+        mapping.set_starting_position(position);
+        mapping.starting_position_timestamp = time;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn parse(line: &str) -> (v1::Mapping, Vec<&'static str>) {
+        let line = Line::try_parse_from(std::iter::once("x").chain(line.split_whitespace())).unwrap();
+        let mut mapping = v1::Mapping::default();
+        let mask = line.settings.apply(&mut mapping);
+        (mapping, mask)
+    }
+
+    #[test]
+    fn only_what_is_set_is_in_mapping_and_mask() {
+        let (mapping, mask) = parse("");
+        assert_eq!((mapping, mask.len()), (v1::Mapping::default(), 0));
+        let (mapping, mask) = parse("--factor 4 --max-retries -1 --bisect --window 1m --on-failure failed");
+        assert_eq!(
+            (mapping.parallelization_factor, mapping.maximum_retry_attempts),
+            (Some(4), Some(-1))
+        );
+        assert_eq!(mapping.bisect_batch_on_function_error, Some(true));
+        assert_eq!(mapping.maximum_batching_window_seconds, Some(60));
+        let to = mapping
+            .destination_config
+            .unwrap()
+            .on_failure
+            .unwrap()
+            .destination;
+        assert_eq!(to, "arn:aws:kinesis:us-east-1:000000000000:stream/failed");
+        assert_eq!(
+            mask,
+            [
+                "maximum_batching_window_seconds",
+                "parallelization_factor",
+                "bisect_batch_on_function_error",
+                "maximum_retry_attempts",
+                "destination_config"
+            ]
+        );
+    }
+
+    #[test]
+    fn switching_off_is_in_the_mask() {
+        let (mapping, mask) = parse("--report-batch-item-failures=false --bisect=false");
+        assert!(mapping.function_response_types.is_empty());
+        assert_eq!(mapping.bisect_batch_on_function_error, Some(false));
+        assert_eq!(
+            mask,
+            ["bisect_batch_on_function_error", "function_response_types"]
+        );
+        let (mapping, _) = parse("--report-batch-item-failures");
+        assert_eq!(mapping.function_response_types, [1]);
+    }
+
+    #[test]
+    fn starts() {
+        for (text, want) in [
+            ("trim", Some(StartingPosition::TrimHorizon)),
+            ("TRIM_HORIZON", Some(StartingPosition::TrimHorizon)),
+            ("Latest", Some(StartingPosition::Latest)),
+            ("2026-11-22T10:00:00Z", Some(StartingPosition::AtTimestamp)),
+            ("now", None),
+        ] {
+            let got = Start::parse(text).ok().map(|start| {
+                let mut mapping = v1::Mapping::default();
+                start.apply(&mut mapping);
+                assert_eq!(mapping.starting_position_timestamp.is_some(), text.ends_with('Z'));
+                mapping.starting_position()
+            });
+            assert_eq!(got, want, "{text}");
+        }
+    }
+}

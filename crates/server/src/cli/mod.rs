@@ -1,0 +1,161 @@
+//! The command line: nouns, then verbs. Everything but `server` talks gRPC only.
+//!
+//! The only module that writes to standard output and error; the server itself logs.
+
+mod completion;
+mod config;
+mod confirm;
+mod error;
+mod function;
+mod history;
+mod input;
+mod mapping;
+mod names;
+mod output;
+mod paging;
+mod session;
+mod stream;
+mod when;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use error::CliError;
+use output::Paint;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 wrong usage, configuration or value; 3 not found; 4 conflict: exists already, changed
+meanwhile, or not in a state for this; 5 unavailable: no server, no capacity, no disk space; 124 not in time.
+`server`: 0 stopped with everything drained; 124 stopped at the drain deadline; 130 or 143 ended by a second signal.
+
+Start here: millstream server --data-dir ./data";
+
+/// Event source mappings that run anywhere: reads streams, batches their records and calls functions, with the
+/// semantics of AWS Lambda's.
+#[derive(Parser, Debug)]
+#[command(name = "millstream", version, after_help = EXIT_CODES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Create, watch, change, pause and inspect mappings of a stream to a function.
+    #[command(visible_alias = "m", alias = "mappings")]
+    Mapping(mapping::MappingArgs),
+    /// Register, change and call functions.
+    #[command(visible_alias = "f", alias = "functions")]
+    Function(function::FunctionArgs),
+    /// Make, fill, read and reshape durable streams.
+    #[command(visible_alias = "s", alias = "streams")]
+    Stream(stream::StreamArgs),
+    /// Show the history of attempts.
+    Ledger(history::LedgerArgs),
+    /// Show records that were given up.
+    #[command(visible_alias = "d", alias = "discards")]
+    Discard(history::DiscardArgs),
+    /// Check and show the server's configuration.
+    Config(config::ConfigArgs),
+    /// Print a completion script for a shell.
+    Completion(completion::CompletionArgs),
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            report(&e);
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<u8, CliError> {
+    match command {
+        Command::Mapping(args) => client(mapping::run(args))?,
+        Command::Function(args) => client(function::run(args))?,
+        Command::Stream(args) => client(stream::run(args))?,
+        Command::Ledger(args) => client(history::ledger(args))?,
+        Command::Discard(args) => client(history::discard(args))?,
+        Command::Config(args) => config::run(args)?,
+        Command::Completion(args) => completion::run(&args, Cli::command())?,
+    }
+    Ok(0)
+}
+
+fn client(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}
+
+fn report(e: &CliError) {
+    let paint = Paint::of(std::io::stderr().is_terminal());
+    let mut err = std::io::stderr().lock();
+    for (i, line) in e.lines().iter().enumerate() {
+        let head = if i == 0 {
+            paint.alarm("error:") + " "
+        } else {
+            String::new()
+        };
+        // Nothing can be said if standard error is closed.
+        let _ = writeln!(err, "{head}{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn command_lines_of_the_tour_are_understood() {
+        for line in [
+            "stream create orders --shards 4 --retention 7d",
+            "s put orders --key a x y",
+            "stream put orders --key-field tail --file f.jsonl",
+            "stream read orders --from latest --limit 5 -w",
+            "stream split orders --shard shardId-000000000000",
+            "function create totals --timeout 30s --env-pass PATH -- python3 totals.py --verbose",
+            "f invoke totals --payload {}",
+            "mapping create totals --stream orders --function totals --starting-position TRIM_HORIZON --factor 4 --bisect",
+            "m ls -w -o json -n team",
+            "mapping inspect totals -o wide",
+            "mapping wait totals --for idle --timeout 5m",
+            "mapping update totals --unset batch-size,on-failure --max-retries -1",
+            "mapping delete totals --yes --server 127.0.0.1:1",
+            "ledger list totals --limit 10",
+            "discard get 6f9619ff-8b86-4d11-b42d-00c04fc964ff --payload",
+            "config print --grpc-addr 127.0.0.1:0",
+            "completion zsh",
+        ] {
+            let parsed = Cli::try_parse_from(std::iter::once("millstream").chain(line.split_whitespace()));
+            assert!(parsed.is_ok(), "{line}\n{}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn wrong_command_lines_are_refused() {
+        for line in [
+            "mapping create totals --stream orders --function f",
+            "stream put orders data-without-key",
+            "stream put orders --key a x --file f",
+            "mapping wait totals --for happy",
+            "mapping list -o xml",
+            "stream read orders --limit 0",
+        ] {
+            assert!(
+                Cli::try_parse_from(std::iter::once("millstream").chain(line.split_whitespace())).is_err(),
+                "{line}"
+            );
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Messages of the API as JSON and YAML, straight from their descriptors: a new field appears by itself.
+
+use crate::cli::error::CliError;
+use millstream_api::v1;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use saphyr::{LoadableYamlNode, Yaml, YamlEmitter};
+use std::sync::OnceLock;
+
+/// A message that can be shown.
+pub(crate) trait Shown: Message {
+    /// Its name in `proto/`.
+    const NAME: &'static str;
+}
+
+macro_rules! shown {
+    ($($name:ident),* $(,)?) => {
+        $(impl Shown for v1::$name {
+            const NAME: &'static str = concat!("millstream.v1.", stringify!($name));
+        })*
+    };
+}
+
+shown! {
+    Discard, Function, InvokeFunctionResponse, LedgerEntry, ListDiscardsResponse, ListFunctionsResponse,
+    ListLedgerEntriesResponse, ListMappingsResponse, ListStreamsResponse, Mapping, MappingInspection,
+    PutRecordsResponse, Stream, StreamRecord, WatchMappingsResponse,
+}
+
+/// The message as JSON: indented, or on one line for streams of messages.
+///
+/// # Errors
+/// If the message does not fit its own descriptor, which is a fault of this program.
+pub(crate) fn to_json<M: Shown>(message: &M, indented: bool) -> Result<String, CliError> {
+    let mut out = Vec::new();
+    let dynamic = dynamic(message)?;
+    let options = SerializeOptions::new()
+        .use_proto_field_name(true)
+        .stringify_64_bit_integers(false)
+        .skip_default_fields(false);
+    if indented {
+        let mut to = serde_json::Serializer::pretty(&mut out);
+        dynamic
+            .serialize_with_options(&mut to, &options)
+            .map_err(|e| fault(M::NAME, &e))?;
+    } else {
+        let mut to = serde_json::Serializer::new(&mut out);
+        dynamic
+            .serialize_with_options(&mut to, &options)
+            .map_err(|e| fault(M::NAME, &e))?;
+    }
+    String::from_utf8(out).map_err(|e| fault(M::NAME, &e))
+}
+
+/// The message as a YAML document, without a newline at its end.
+///
+/// # Errors
+/// As [`to_json`].
+pub(crate) fn to_yaml<M: Shown>(message: &M) -> Result<String, CliError> {
+    // JSON is YAML 1.2: read as such, its order is kept.
+    let documents = Yaml::load_from_str(&to_json(message, false)?).map_err(|e| fault(M::NAME, &e))?;
+    let mut text = String::new();
+    for document in &documents {
+        YamlEmitter::new(&mut text)
+            .dump(document)
+            .map_err(|e| fault(M::NAME, &e))?;
+    }
+    Ok(text)
+}
+
+fn dynamic<M: Shown>(message: &M) -> Result<DynamicMessage, CliError> {
+    static POOL: OnceLock<Option<DescriptorPool>> = OnceLock::new();
+    let pool = POOL.get_or_init(|| DescriptorPool::decode(millstream_api::FILE_DESCRIPTOR_SET).ok());
+    let descriptor = pool.as_ref().and_then(|pool| pool.get_message_by_name(M::NAME));
+    let descriptor = descriptor.ok_or_else(|| fault(M::NAME, &"it has no descriptor"))?;
+    DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).map_err(|e| fault(M::NAME, &e))
+}
+
+fn fault(name: &str, why: &dyn std::fmt::Display) -> CliError {
+    CliError::failed(
+        "INTERNAL",
+        format!("{name} cannot be shown: {why}"),
+        "use another form with -o, and report this",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream() -> v1::Stream {
+        v1::Stream {
+            name: "namespaces/default/streams/orders".to_owned(),
+            etag: "7".to_owned(),
+            create_time: Some(prost_types::Timestamp {
+                seconds: 1_700_000_000,
+                nanos: 500_000_000,
+            }),
+            retention_hours: Some(24),
+            shards: vec![v1::Shard {
+                shard_id: "shardId-000000000000".to_owned(),
+                starting_hash_key: "0".to_owned(),
+                newest_sequence_number: "4961".to_owned(),
+                record_count: 12,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn json_is_golden() {
+        let want = r#"{"name":"namespaces/default/streams/orders","arn":"","etag":"7","create_time":"2023-11-14T22:13:20.500Z","retention_hours":24,"shards":[{"shard_id":"shardId-000000000000","parent_shard_id":"","adjacent_parent_shard_id":"","starting_hash_key":"0","ending_hash_key":"","oldest_sequence_number":"","newest_sequence_number":"4961","record_count":12}]}"#;
+        assert_eq!(to_json(&stream(), false).unwrap(), want);
+        let indented: serde_json::Value = serde_json::from_str(&to_json(&stream(), true).unwrap()).unwrap();
+        assert_eq!(indented, serde_json::from_str::<serde_json::Value>(want).unwrap());
+    }
+
+    #[test]
+    fn enums_are_names_and_zero_counts_are_there() {
+        let mapping = v1::Mapping {
+            state: v1::MappingState::Active.into(),
+            counters: Some(v1::MappingCounters::default()),
+            ..Default::default()
+        };
+        let json: serde_json::Value = serde_json::from_str(&to_json(&mapping, false).unwrap()).unwrap();
+        assert_eq!(json["state"], "MAPPING_STATE_ACTIVE");
+        assert_eq!(json["counters"]["records_done"], 0);
+        assert!(
+            json.get("batch_size").is_none(),
+            "an optional that is not set stays away"
+        );
+    }
+
+    #[test]
+    fn yaml_keeps_order_and_types() {
+        let text = to_yaml(&stream()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "---",
+                "name: namespaces/default/streams/orders",
+                "arn: \"\"",
+                "etag: \"7\""
+            ]
+        );
+        assert!(
+            text.contains("record_count: 12") && text.contains("newest_sequence_number: \"4961\""),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! Every setting of the server: name, default, form and meaning.
+
+/// One setting. Its flag is `--` and the name with hyphens, its environment variable `MILLSTREAM_` and the name
+/// in capitals.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    /// The key in the file.
+    pub(crate) name: &'static str,
+    /// The text used if nobody sets it.
+    pub(crate) default: &'static str,
+    /// The form of its values, in capitals, for help.
+    pub(crate) form: &'static str,
+    /// One sentence, for help and reference.
+    pub(crate) summary: &'static str,
+    /// What else there is to know, for the reference; may be empty.
+    pub(crate) detail: &'static str,
+}
+
+impl Key {
+    /// The flag, without its hyphens.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// The environment variable.
+    pub(crate) fn env(&self) -> String {
+        format!("MILLSTREAM_{}", self.name.to_ascii_uppercase())
+    }
+}
+
+/// All settings, in the order in which they are shown.
+pub(crate) const KEYS: [Key; 9] = [
+    Key {
+        name: "data_dir",
+        default: "millstream-data",
+        form: "DIR",
+        summary: "Where everything durable lives; made if it is missing",
+        detail: "One server at a time. A relative path counts from the server's working directory.",
+    },
+    Key {
+        name: "grpc_addr",
+        default: "127.0.0.1:7400",
+        form: "IP:PORT",
+        summary: "Where the gRPC API listens; port 0 takes a free one",
+        detail: "Loopback addresses only: this build has neither TLS nor authentication, and whoever may register \
+                 a function may run a program. The address in use is printed when the server is ready.",
+    },
+    Key {
+        name: "drain_timeout",
+        default: "30s",
+        form: "DURATION",
+        summary: "How long a stop waits for running invocations to end",
+        detail: "What has not ended by then is abandoned, and sent again after the next start. Give whatever \
+                 supervises the server (systemd, Kubernetes) at least five seconds more.",
+    },
+    Key {
+        name: "byte_budget",
+        default: "256MiB",
+        form: "SIZE",
+        summary: "Most memory for records that were read ahead, over all mappings; at least 16MiB",
+        detail: "",
+    },
+    Key {
+        name: "free_floor",
+        default: "256MiB",
+        form: "SIZE",
+        summary: "Free disk space below which puts are refused, while work on what is stored goes on",
+        detail: "This, or 5 % of the file system if that is less.",
+    },
+    Key {
+        name: "block_cache",
+        default: "256MiB",
+        form: "SIZE",
+        summary: "Memory for blocks read from disk; at least 1MiB",
+        detail: "",
+    },
+    Key {
+        name: "write_buffer",
+        default: "64MiB",
+        form: "SIZE",
+        summary: "Memory for data on its way to a table file, of which up to three exist; at least 1MiB",
+        detail: "",
+    },
+    Key {
+        name: "log_level",
+        default: "info",
+        form: "FILTER",
+        summary: "What is logged: error, warn, info, debug or trace, or a filter by module",
+        detail: "A filter like `info,millstream_engine=debug` sets levels by module. Logs go to standard error.",
+    },
+    Key {
+        name: "log_format",
+        default: "text",
+        form: "text|json",
+        summary: "How log lines look",
+        detail: "`json` writes one object a line.",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_and_distinct() {
+        let names: std::collections::BTreeSet<_> = KEYS.iter().map(|k| k.name).collect();
+        assert_eq!(names.len(), KEYS.len());
+        for key in KEYS {
+            assert!(
+                key.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{}",
+                key.name
+            );
+            assert!(
+                !key.summary.is_empty() && !key.summary.ends_with('.'),
+                "{}",
+                key.name
+            );
+        }
+    }
+}
