@@ -25,12 +25,12 @@ pub struct Damaged {
 impl Damaged {
     /// The value of `key` is damaged.
     #[must_use]
-    pub fn at(key: &[u8], why: impl ToString) -> Self {
+    pub fn at(key: &[u8], why: impl Into<String>) -> Self {
         let text = Key::decode(key).map_or_else(|e| e.to_string(), |key| format!("{key:?}"));
         Self {
             table: key.first().and_then(|byte| Table::of(*byte)),
             key: text,
-            why: why.to_string(),
+            why: why.into(),
         }
     }
 }
@@ -74,7 +74,7 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Damage
         Some((&VERSION, body)) => match postcard::take_from_bytes(body) {
             Ok((value, [])) => Ok(value),
             Ok((_, rest)) => Err(Damaged::at(key, format!("{} bytes too many", rest.len()))),
-            Err(e) => Err(Damaged::at(key, e)),
+            Err(e) => Err(Damaged::at(key, e.to_string())),
         },
         Some((version, _)) => Err(Damaged::at(
             key,

@@ -284,7 +284,7 @@ impl ShardJournal for Journal {
         let guard = Guard::token(&key, owned.token.clone());
         self.db
             .write_guarded(guard, batch, durability)
-            .map(outcome)
+            .map(|answer| outcome(&answer))
             .boxed()
     }
 
@@ -339,7 +339,7 @@ impl ShardJournal for Journal {
     }
 }
 
-fn outcome(answer: Result<(), GuardedError>) -> CommitOutcome {
+fn outcome(answer: &Result<(), GuardedError>) -> CommitOutcome {
     match answer {
         Ok(()) => CommitOutcome::Committed,
         Err(GuardedError::Rejected) => CommitOutcome::Rejected,

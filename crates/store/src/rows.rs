@@ -36,7 +36,7 @@ pub(crate) fn read_rows<T>(
         return Ok(rows);
     }
     db.scan(range, |raw, value| {
-        let key = Key::decode(raw).map_err(|e| Damaged::at(raw, e));
+        let key = Key::decode(raw).map_err(|e| Damaged::at(raw, e.to_string()));
         match key.and_then(|key| f(Row { key, raw, value })) {
             Ok(row) => rows.push(row),
             Err(e) => damaged = Some(e),

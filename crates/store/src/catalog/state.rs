@@ -132,7 +132,7 @@ fn remove<E: Entry>(tables: &mut Tables, entry: &E) {
 
 fn load_table<E: Entry>(db: &Db) -> Result<Table<E>, StoreError> {
     let rows = read_rows(db, &Range::table(E::TABLE), usize::MAX, |row| {
-        let entry: E = serde_json::from_slice(row.value).map_err(|e| Damaged::at(row.raw, e))?;
+        let entry: E = serde_json::from_slice(row.value).map_err(|e| Damaged::at(row.raw, e.to_string()))?;
         Ok(((entry.namespace().clone(), entry.name().clone()), entry))
     })?;
     Ok(rows.into_iter().collect())

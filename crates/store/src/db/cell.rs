@@ -19,6 +19,7 @@ pub(super) struct Cell {
 }
 
 /// Where a scan starts and in which direction it goes.
+#[derive(Clone, Copy)]
 pub(super) enum From<'a> {
     /// Forward from the start of the range.
     Start,

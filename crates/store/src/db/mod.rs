@@ -84,8 +84,16 @@ impl Db {
     /// # Errors
     /// [`OpenError::InUse`] if another process, or another handle of this one, has it open;
     /// [`OpenError::NewerFormat`] if a newer version of the program wrote it; else what RocksDB says.
-    pub fn open(path: &Path, options: DbOptions) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, mut options: DbOptions) -> Result<Self, OpenError> {
+        let io = |e: std::io::Error| OpenError::Io {
+            path: path.to_owned(),
+            why: e.to_string(),
+        };
+        std::fs::create_dir_all(path).map_err(io)?;
         let space = Space::new(path, options.free_floor_bytes, options.faults.clone());
+        // What is in memory must fit into the reserve of a small disk when it is flushed.
+        let most = usize::try_from(space.get().map_err(io)?.floor / 4).unwrap_or(usize::MAX);
+        options.write_buffer_bytes = options.write_buffer_bytes.min(most.max(1 << 20));
         let cell = Cell::open(path, &options)?;
         let shared = Arc::new(Shared {
             cell,
@@ -94,11 +102,7 @@ impl Db {
             counters: Counters::default(),
             faults: options.faults,
         });
-        let thread =
-            writer::spawn(Arc::clone(&shared), options.sync_interval).map_err(|e| OpenError::Io {
-                path: path.to_owned(),
-                why: e.to_string(),
-            })?;
+        let thread = writer::spawn(Arc::clone(&shared), options.sync_interval).map_err(io)?;
         Ok(Self(Arc::new(Inner {
             shared,
             space,
@@ -258,10 +262,9 @@ impl Drop for Inner {
         self.shared.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A callback of a batch may hold the last handle: the thread cannot wait for itself.
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
-            if thread.join().is_err() {
-                tracing::error!("the writer thread of the database panicked");
-            }
+        let thread = thread.filter(|thread| thread.thread().id() != std::thread::current().id());
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer thread of the database panicked");
         }
     }
 }

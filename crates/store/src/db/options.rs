@@ -13,7 +13,8 @@ pub struct DbOptions {
     pub free_floor_bytes: u64,
     /// Memory for blocks read from disk; default 256 MiB.
     pub block_cache_bytes: usize,
-    /// Memory for what is not yet in a table file, of which up to three exist; default 64 MiB.
+    /// Memory for what is not yet in a table file, of which up to three exist; default 64 MiB, but at most a
+    /// quarter of the reserve (and at least 1 MiB).
     pub write_buffer_bytes: usize,
     /// Most bytes that wait for the writer thread; default 128 MiB. One batch is taken when none waits, however
     /// large it is.

@@ -1,0 +1,209 @@
+//! Values survive storing, their form is frozen, and damage is an error and never a panic.
+
+use crate::support::{discard, document, ledger, mapping};
+use bytes::Bytes;
+use millstream_store::schema::Key;
+use millstream_store::{decode, encode};
+use millstream_types::durable::{
+    AttemptResult, Discard, DiscardCondition, HeadRecord, LaneRecord, LedgerEntry, OutboxEntry, PriorLanes,
+    SegmentRecord, ShardRecord,
+};
+use millstream_types::sequence::Mark;
+use millstream_types::{Position, RequestId, ResponseContext, Seq, Wall};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fn mark() -> impl Strategy<Value = Mark> {
+    ("[0-9]{1,128}", any::<u32>()).prop_map(|(seq, sub)| Mark {
+        seq: Seq::parse(seq.as_bytes()).unwrap(),
+        sub,
+    })
+}
+
+fn response() -> impl Strategy<Value = ResponseContext> {
+    (any::<u16>(), ".{0,9}", of(".{0,9}")).prop_map(|(status_code, executed_version, function_error)| {
+        ResponseContext {
+            status_code,
+            executed_version,
+            function_error,
+        }
+    })
+}
+
+fn segment() -> impl Strategy<Value = SegmentRecord> {
+    (
+        mark(),
+        mark(),
+        any::<u32>(),
+        any::<u128>(),
+        of(any::<u64>()),
+        of(response()),
+    )
+        .prop_map(
+            |(first, last, attempts, id, not_before, last_response)| SegmentRecord {
+                first,
+                last,
+                attempts,
+                request_id: RequestId::from_random(id),
+                not_before: not_before.map(Wall),
+                last_response,
+            },
+        )
+}
+
+fn head() -> impl Strategy<Value = HeadRecord> {
+    vec(segment(), 1..4).prop_map(|segments| HeadRecord { segments })
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    prop_oneof![
+        Just(Position::Trim),
+        Just(Position::End),
+        mark().prop_map(Position::At),
+        mark().prop_map(Position::After),
+        any::<u64>().prop_map(|at| Position::Timestamp(Wall(at))),
+    ]
+}
+
+fn record() -> impl Strategy<Value = ShardRecord> {
+    let lane = (of(mark()), of(head())).prop_map(|(done_through, head)| LaneRecord { done_through, head });
+    let prior = (any::<u8>(), vec(of(mark()), 0..4), vec(of(head()), 0..4)).prop_map(
+        |(lane_hash, done_through, heads)| PriorLanes {
+            lane_hash,
+            done_through,
+            heads,
+        },
+    );
+    let rest = (
+        any::<u64>(),
+        position(),
+        any::<u8>(),
+        of(mark()),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    (vec(lane, 0..10), vec(prior, 0..3), rest).prop_map(|(lanes, prior, rest)| {
+        let (generation, start, lane_hash, read_through, at_end, finished) = rest;
+        ShardRecord {
+            generation,
+            start,
+            lane_hash,
+            lanes,
+            prior,
+            read_through,
+            at_end,
+            finished,
+        }
+    })
+}
+
+fn given_up() -> impl Strategy<Value = Discard> {
+    let condition = prop_oneof![
+        Just(DiscardCondition::RetryAttemptsExhausted),
+        Just(DiscardCondition::RecordAgeExceeded)
+    ];
+    (
+        any::<u128>(),
+        any::<u64>(),
+        condition,
+        of(response()),
+        vec(any::<u8>(), 0..300),
+        mark(),
+    )
+        .prop_map(|(id, at, condition, response, payload, last)| Discard {
+            condition,
+            response,
+            last,
+            payload: Bytes::from(payload),
+            ..discard(mapping(id), id, at)
+        })
+}
+
+fn attempt() -> impl Strategy<Value = LedgerEntry> {
+    let result = prop_oneof![
+        Just(AttemptResult::Done),
+        Just(AttemptResult::Partial),
+        Just(AttemptResult::Retry),
+        Just(AttemptResult::Split),
+        Just(AttemptResult::Discarded),
+        Just(AttemptResult::Expired),
+        Just(AttemptResult::Throttled),
+    ];
+    (any::<u32>(), result, of(mark()), of(".{0,40}"), any::<u64>()).prop_map(
+        |(records, result, last, error, age)| LedgerEntry {
+            result,
+            last,
+            error,
+            age_ms: age,
+            ..ledger(mapping(1), records)
+        },
+    )
+}
+
+fn survives<T>(value: &T) -> Result<(), TestCaseError>
+where
+    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+{
+    let key = Key::Format.encode();
+    let stored = encode(value).unwrap();
+    prop_assert_eq!(&decode::<T>(&key, &stored).unwrap(), value);
+    // Cut anywhere it is an error, not another value.
+    for end in 0..stored.len() {
+        prop_assert!(decode::<T>(&key, &stored[..end]).is_err());
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn shard_records_survive(record in record()) {
+        survives(&record)?;
+    }
+
+    #[test]
+    fn discards_survive(discard in given_up()) {
+        survives(&discard)?;
+        survives(&document(&discard))?;
+    }
+
+    #[test]
+    fn ledger_entries_survive(entry in attempt()) {
+        survives(&entry)?;
+    }
+
+    #[test]
+    fn any_bytes_are_a_value_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
+        let key = Key::Format.encode();
+        let _ = decode::<ShardRecord>(&key, &bytes);
+        let _ = decode::<Discard>(&key, &bytes);
+        let _ = decode::<OutboxEntry>(&key, &bytes);
+        let _ = decode::<LedgerEntry>(&key, &bytes);
+    }
+}
+
+/// What an older release wrote must still be read: these bytes never change.
+#[test]
+fn the_stored_form_is_frozen() {
+    let record = ShardRecord {
+        generation: 2,
+        start: Position::Trim,
+        lane_hash: 1,
+        lanes: vec![LaneRecord {
+            done_through: Some(Mark::of(Seq::from_u128(7))),
+            head: None,
+        }],
+        prior: vec![],
+        read_through: Some(Mark::of(Seq::from_u128(42))),
+        at_end: true,
+        finished: false,
+    };
+    let stored = b"\x01\x02\x00\x01\x01\x01\x017\x00\x00\x00\x01\x0242\x00\x01\x00";
+    assert_eq!(
+        encode(&record).unwrap().escape_ascii().to_string(),
+        stored.escape_ascii().to_string()
+    );
+    assert_eq!(decode::<ShardRecord>(&Key::Format.encode(), stored), Ok(record));
+}
