@@ -225,7 +225,8 @@ async fn read_page(
     let known = Arc::clone(view.shard(index).ok_or_else(gone)?);
     let unreadable = |e: SourceError| StreamError::Unavailable(e.to_string());
     let arn = stream.name.as_str().into();
-    let mut reader = Reader::open(Arc::clone(&stream), known, arn, from).map_err(unreadable)?;
+    let reader = Reader::open(Arc::clone(&stream), known, arn, from).map_err(unreadable)?;
+    let mut reader = reader.for_a_large_page();
     let page = reader
         .next(Credit {
             records: limit,

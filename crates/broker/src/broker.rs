@@ -2,15 +2,16 @@
 
 use crate::meta::StreamMeta;
 use crate::put::Budget;
+use crate::recovery;
 use crate::retention::{self, Trimmed};
 use crate::rows::{self, RowError};
-use crate::stream::{LoadError, Stream};
+use crate::stream::{Host, LoadError, Stream};
 use millstream_ports::{Clock, StreamError};
 use millstream_store::{Batch, Db, DiskFull, Durability};
 use millstream_types::{Namespace, StreamName, StreamSpec};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 
 /// Durable streams on a node's database. Clones are handles of the same broker; when the last goes, its
@@ -18,12 +19,11 @@ use tokio::task::JoinHandle;
 #[derive(Clone)]
 pub struct Broker {
     pub(crate) inner: Arc<Inner>,
-    _retention: Arc<AbortOnDrop>,
+    _tasks: Arc<[AbortOnDrop; 2]>,
 }
 
 pub(crate) struct Inner {
-    pub(crate) db: Db,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) host: Host,
     pub(crate) budget: Budget,
     streams: RwLock<BTreeMap<(Namespace, StreamName), Arc<Stream>>>,
     /// The id of the next stream; held while one is made.
@@ -52,10 +52,15 @@ impl Broker {
     /// # Errors
     /// If the database cannot be read.
     pub async fn open(db: Db, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let loading = {
-            let (db, clock) = (db.clone(), Arc::clone(&clock));
-            tokio::task::spawn_blocking(move || load_all(&db, &clock))
+        let host = Host {
+            db,
+            clock,
+            doubts: Arc::new(Notify::new()),
         };
+        let loading = tokio::task::spawn_blocking({
+            let host = host.clone();
+            move || load_all(&host)
+        });
         let interrupted = |e: tokio::task::JoinError| {
             OpenError(RowError::Damaged {
                 what: "streams".into(),
@@ -63,17 +68,22 @@ impl Broker {
             })
         };
         let (streams, next_id) = loading.await.map_err(interrupted)?.map_err(OpenError)?;
+        let (streams, next_id) = (RwLock::new(streams), Mutex::new(next_id));
         let inner = Arc::new(Inner {
-            db,
-            clock: Arc::clone(&clock),
+            host: host.clone(),
             budget: Budget::new(),
-            streams: RwLock::new(streams),
-            next_id: Mutex::new(next_id),
+            streams,
+            next_id,
         });
-        let task = tokio::spawn(retention::run(Arc::downgrade(&inner), clock));
+        let retention = tokio::spawn(retention::run(Arc::downgrade(&inner), host.clock));
+        let recovery = tokio::spawn(recovery::run(
+            Arc::downgrade(&inner),
+            host.doubts,
+            host.db.health(),
+        ));
         Ok(Self {
             inner,
-            _retention: Arc::new(AbortOnDrop(task)),
+            _tasks: Arc::new([AbortOnDrop(retention), AbortOnDrop(recovery)]),
         })
     }
 
@@ -85,11 +95,11 @@ impl Broker {
 
 type Streams = BTreeMap<(Namespace, StreamName), Arc<Stream>>;
 
-fn load_all(db: &Db, clock: &Arc<dyn Clock>) -> Result<(Streams, u64), RowError> {
+fn load_all(host: &Host) -> Result<(Streams, u64), RowError> {
     let mut streams = BTreeMap::new();
-    let mut next_id = rows::next_id(db)?;
-    for (namespace, name) in rows::names(db)? {
-        match load_one(db, clock, &namespace, &name) {
+    let mut next_id = rows::next_id(&host.db)?;
+    for (namespace, name) in rows::names(&host.db)? {
+        match load_one(host, &namespace, &name) {
             Ok(Some(stream)) => {
                 next_id = next_id.max(stream.view().meta.row.id + 1);
                 streams.insert((namespace, name), Arc::new(stream));
@@ -104,22 +114,11 @@ fn load_all(db: &Db, clock: &Arc<dyn Clock>) -> Result<(Streams, u64), RowError>
     Ok((streams, next_id))
 }
 
-fn load_one(
-    db: &Db,
-    clock: &Arc<dyn Clock>,
-    namespace: &Namespace,
-    name: &StreamName,
-) -> Result<Option<Stream>, LoadError> {
-    let Some(meta) = rows::load(db, namespace, name)? else {
+fn load_one(host: &Host, namespace: &Namespace, name: &StreamName) -> Result<Option<Stream>, LoadError> {
+    let Some(meta) = rows::load(&host.db, namespace, name)? else {
         return Ok(None);
     };
-    Stream::load(
-        (namespace.clone(), name.clone()),
-        db.clone(),
-        Arc::clone(clock),
-        meta,
-    )
-    .map(Some)
+    Stream::load((namespace.clone(), name.clone()), host.clone(), meta).map(Some)
 }
 
 impl Inner {
@@ -191,22 +190,23 @@ impl Inner {
         if self.stream(&namespace, &name).is_ok() {
             return Err(StreamError::AlreadyExists(name));
         }
-        if let Some(stream) = load_one(&self.db, &self.clock, &namespace, &name)? {
+        if let Some(stream) = load_one(&self.host, &namespace, &name)? {
             self.enter(stream);
             return Err(StreamError::AlreadyExists(name));
         }
-        self.db
+        self.host
+            .db
             .check_room()
             .map_err(|DiskFull { free, floor }| StreamError::DiskFull { free, floor })?;
-        let meta = StreamMeta::new(*next_id, spec, self.clock.now().wall);
+        let meta = StreamMeta::new(*next_id, spec, self.host.clock.now().wall);
         // Whatever becomes of this stream, no other gets its id.
         *next_id += 1;
         let mut batch = Batch::new();
         rows::put_changes(&mut batch, (&namespace, &name), None, &meta).map_err(LoadError::from)?;
         rows::put_next_id(&mut batch, *next_id);
-        let written = self.db.write(batch, Durability::Synced).await;
+        let written = self.host.db.write(batch, Durability::Synced).await;
         written.map_err(|e| StreamError::Unavailable(e.to_string()))?;
-        let stream = Stream::load((namespace, name), self.db.clone(), Arc::clone(&self.clock), meta)?;
+        let stream = Stream::load((namespace, name), self.host.clone(), meta)?;
         Ok(self.enter(stream))
     }
 }

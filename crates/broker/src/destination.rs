@@ -62,14 +62,14 @@ struct StreamDestination {
 }
 
 impl StreamDestination {
-    fn refused(&self, why: impl ToString) -> DeliverError {
+    fn refused(&self, why: &dyn std::fmt::Display) -> DeliverError {
         DeliverError::Refused {
             destination: self.arn.to_string(),
             why: why.to_string(),
         }
     }
 
-    fn unavailable(&self, why: impl ToString) -> DeliverError {
+    fn unavailable(&self, why: &dyn std::fmt::Display) -> DeliverError {
         DeliverError::Unavailable {
             destination: self.arn.to_string(),
             why: why.to_string(),
@@ -86,7 +86,7 @@ impl StreamDestination {
         let mut views = stream.views();
         let view = Arc::clone(&views.borrow_and_update());
         let Some(shard) = view.route(of_partition_key(&entry.partition_key)) else {
-            return Err(self.refused("the stream was deleted"));
+            return Err(self.refused(&"the stream was deleted"));
         };
         let mut records = BatchBuilder::default();
         records.push(entry);
@@ -94,17 +94,18 @@ impl StreamDestination {
         let appended = append(stream, shard, &records, permit, |mut batch| {
             batch.delete(outbox);
             self.inner
+                .host
                 .db
                 .write_guarded(Guard::none().exists(outbox), batch, Durability::Synced)
         });
         match appended {
             Ok((_, written)) => match written.await {
                 Ok(()) | Err(GuardedError::Rejected) => Ok(Some(Delivery::Settled)),
-                Err(e) => Err(self.unavailable(e)),
+                Err(e) => Err(self.unavailable(&e)),
             },
             Err(refusal) => {
                 if refusal == Refusal::Doubtful || stream.in_doubt() {
-                    stream.recover().await.map_err(|e| self.unavailable(e))?;
+                    stream.recover().await.map_err(|e| self.unavailable(&e))?;
                 } else {
                     // The stream holds the sender, so this ends only with a change.
                     let _ = views.changed().await;
@@ -121,16 +122,17 @@ impl Destination for StreamDestination {
         let stream = self
             .inner
             .stream(&self.namespace, &self.name)
-            .map_err(|e| self.refused(e))?;
+            .map_err(|e| self.refused(&e))?;
         let outbox = Key::Outbox {
             discard: entry.discard,
         };
         // Saves an offset where the entry is long gone; the guard decides.
         if self
             .inner
+            .host
             .db
             .get(&outbox.encode())
-            .map_err(|e| self.unavailable(e))?
+            .map_err(|e| self.unavailable(&e))?
             .is_none()
         {
             return Ok(Delivery::Settled);
@@ -141,13 +143,17 @@ impl Destination for StreamDestination {
             data: entry.document.clone(),
             trace: None,
         };
-        check_entry(&put).map_err(|e| self.refused(e))?;
-        self.inner.db.check_room().map_err(|e| self.unavailable(e))?;
+        check_entry(&put).map_err(|e| self.refused(&e))?;
+        self.inner
+            .host
+            .db
+            .check_room()
+            .map_err(|e| self.unavailable(&e))?;
         for _ in 0..MAX_ROUNDS {
             if let Some(delivery) = self.try_deliver(&stream, &put, &outbox).await? {
                 return Ok(delivery);
             }
         }
-        Err(self.unavailable("the stream is being resharded again and again"))
+        Err(self.unavailable(&"the stream is being resharded again and again"))
     }
 }

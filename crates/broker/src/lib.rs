@@ -8,7 +8,8 @@
 //!
 //! **Invariants.** An offset is never given to two records that were ever readable. A reader sees only what is
 //! durable. Along a shard offsets grow and arrivals never fall. What a closed shard holds ends where its stored
-//! description says. A write whose outcome is unknown stops its shard until the disk was read again.
+//! description says. A write whose outcome is unknown stops its shard until the disk
+//! was read again (`recovery`).
 
 mod admin;
 mod broker;
@@ -20,6 +21,7 @@ mod log;
 mod meta;
 mod put;
 mod reader;
+mod recovery;
 mod reshard;
 mod retention;
 mod rows;

@@ -80,7 +80,7 @@ pub(crate) async fn put(
     let bytes = waiting.iter().map(|i| entry_bytes(&entries[*i])).sum();
     check_put_bytes(bytes)?;
     stream.present()?;
-    match stream.db.check_room() {
+    match stream.host.db.check_room() {
         Err(DiskFull { free, floor }) => {
             waiting
                 .iter()
@@ -185,7 +185,7 @@ fn queue(
         batch,
     } = group;
     let appended = append(stream, &shard, &batch, permit, |write| {
-        stream.db.write(write, Durability::Synced)
+        stream.host.db.write(write, Durability::Synced)
     });
     match appended {
         Ok((place, written)) => Ok(Queued {
@@ -221,11 +221,14 @@ pub(crate) fn append<T>(
             offset: place.offset + u64::from(count),
             arrival: place.arrival,
         };
-        let shard = Arc::clone(shard);
+        let (shard, doubts) = (Arc::clone(shard), Arc::clone(&stream.host.doubts));
         batch.then(move |applied| {
             match applied {
                 Applied::Yes => shard.committed(end),
-                Applied::Maybe => shard.doubt(),
+                Applied::Maybe => {
+                    shard.doubt();
+                    doubts.notify_one();
+                }
             }
             drop(permit);
         });

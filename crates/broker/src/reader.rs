@@ -84,6 +84,12 @@ impl Reader {
         })
     }
 
+    /// A reader that is asked for one large page.
+    pub(crate) fn for_a_large_page(mut self) -> Self {
+        self.behind = true;
+        self
+    }
+
     fn window(&self, tail: Tail) -> Window {
         let view = self.stream.view();
         Window {

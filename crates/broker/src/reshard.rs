@@ -48,6 +48,7 @@ pub(crate) async fn merge(stream: &Stream, shard: &ShardId, adjacent: &ShardId) 
 
 fn check_room(stream: &Stream) -> Result<(), StreamError> {
     stream
+        .host
         .db
         .check_room()
         .map_err(|DiskFull { free, floor }| StreamError::DiskFull { free, floor })

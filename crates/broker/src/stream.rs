@@ -16,17 +16,25 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 
 /// The right to change a stream's description.
 pub(crate) type Admin<'a> = MutexGuard<'a, ()>;
+
+/// What all streams of a broker work with.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) db: Db,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Told whenever a stream falls into doubt.
+    pub(crate) doubts: Arc<Notify>,
+}
 
 /// A stream. Outlives its deletion for those who hold it.
 pub(crate) struct Stream {
     pub(crate) namespace: Namespace,
     pub(crate) name: StreamName,
-    pub(crate) db: Db,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) host: Host,
     view: watch::Sender<Arc<View>>,
     admin: Mutex<()>,
     in_doubt: AtomicBool,
@@ -51,21 +59,19 @@ impl Stream {
     /// A stream as it is on disk.
     pub(crate) fn load(
         (namespace, name): (Namespace, StreamName),
-        db: Db,
-        clock: Arc<dyn Clock>,
+        host: Host,
         meta: StreamMeta,
     ) -> Result<Self, LoadError> {
         let mut shards = BTreeMap::new();
         for shard in &meta.shards {
-            let stored = stored_floor(&db, meta.row.id, shard.index)?;
+            let stored = stored_floor(&host.db, meta.row.id, shard.index)?;
             shards.insert(shard.index, Arc::new(Shard::new(shard, stored)));
         }
         let view = watch::Sender::new(Arc::new(View::new(meta, shards, 0)));
         Ok(Self {
             namespace,
             name,
-            db,
-            clock,
+            host,
             view,
             admin: Mutex::new(()),
             in_doubt: AtomicBool::new(false),
@@ -93,7 +99,7 @@ impl Stream {
     }
 
     pub(crate) fn now(&self) -> Wall {
-        self.clock.now().wall
+        self.host.clock.now().wall
     }
 
     pub(crate) fn in_doubt(&self) -> bool {
@@ -103,7 +109,7 @@ impl Stream {
     /// The records of a shard.
     pub(crate) fn log(&self, shard: u32) -> Log {
         Log {
-            db: self.db.clone(),
+            db: self.host.db.clone(),
             stream: self.view.borrow().meta.row.id,
             shard,
         }
@@ -112,9 +118,7 @@ impl Stream {
     /// Waits for the right to change the stream, and for the end of any doubt.
     pub(crate) async fn admin(&self) -> Result<Admin<'_>, StreamError> {
         let admin = self.admin.lock().await;
-        if self.in_doubt() {
-            self.recover_locked(&admin).await?;
-        }
+        self.recover_locked(&admin).await?;
         self.present()?;
         Ok(admin)
     }
@@ -130,7 +134,7 @@ impl Stream {
         let old = self.present()?;
         rows::put_changes(&mut batch, (&self.namespace, &self.name), Some(&old.meta), &new)
             .map_err(LoadError::from)?;
-        match self.db.write(batch, durability).await {
+        match self.host.db.write(batch, durability).await {
             Ok(()) => Ok(self.publish(new, false)),
             Err(e) => {
                 self.resolve(admin, e, |view| {
@@ -146,7 +150,7 @@ impl Stream {
     pub(crate) async fn remove(&self, admin: &Admin<'_>) -> Result<(), StreamError> {
         let mut batch = Batch::new();
         rows::delete_all(&mut batch, (&self.namespace, &self.name), self.view().meta.row.id);
-        match self.db.write(batch, Durability::Synced).await {
+        match self.host.db.write(batch, Durability::Synced).await {
             Ok(()) => {
                 self.publish_end();
                 Ok(())
@@ -180,7 +184,11 @@ impl Stream {
         if !self.in_doubt() && !self.view().shards().any(|s| s.is_doubtful()) {
             return Ok(());
         }
-        let stored = rows::load(&self.db, &self.namespace, &self.name).map_err(LoadError::from)?;
+        // The writer opens the database again before it takes the next request: what is read behind this one
+        // includes whatever of the failed write reached the log.
+        let reopened = self.host.db.write(Batch::new(), Durability::Synced).await;
+        reopened.map_err(|e| StreamError::Unavailable(e.to_string()))?;
+        let stored = rows::load(&self.host.db, &self.namespace, &self.name).map_err(LoadError::from)?;
         let id = self.view.borrow().meta.row.id;
         let Some(mut meta) = stored.filter(|meta| meta.row.id == id) else {
             self.publish_end();
@@ -189,15 +197,13 @@ impl Stream {
         let view = self.view();
         for shard in meta.shards.iter_mut().filter(|s| s.closed.is_none()) {
             let given = view.shard(shard.index).map(|s| s.next()).unwrap_or_default();
-            let stored = stored_floor(&self.db, id, shard.index).map_err(LoadError::from)?;
+            let stored = stored_floor(&self.host.db, id, shard.index).map_err(LoadError::from)?;
             shard.floor = shard.floor.max(given).max(stored);
         }
         let mut batch = Batch::new();
         rows::put_changes(&mut batch, (&self.namespace, &self.name), None, &meta).map_err(LoadError::from)?;
-        if let Err(e) = self.db.write(batch, Durability::Synced).await {
-            self.set_doubt();
-            return Err(StreamError::Unavailable(e.to_string()));
-        }
+        let written = self.host.db.write(batch, Durability::Synced).await;
+        written.map_err(|e| StreamError::Unavailable(e.to_string()))?;
         tracing::info!(namespace = %self.namespace, stream = %self.name, "a stream recovered from a failed write");
         self.in_doubt.store(false, Ordering::Release);
         self.publish(meta, true);
@@ -208,6 +214,7 @@ impl Stream {
     pub(crate) fn set_doubt(&self) {
         self.in_doubt.store(true, Ordering::Release);
         self.view.send_modify(|_| ());
+        self.host.doubts.notify_one();
     }
 
     fn publish(&self, meta: StreamMeta, certain: bool) -> Arc<View> {

@@ -1,0 +1,119 @@
+//! Creating, describing, listing and deleting streams.
+
+use crate::rig::{ALL, Rig, START, entry, ns, number, numbers, stream};
+use millstream_ports::{SourceError, StreamError, Streams};
+use millstream_types::{Namespace, Position, StreamSpec, Wall};
+
+#[tokio::test]
+async fn a_stream_is_described_as_it_was_made_also_after_a_restart() {
+    let rig = Rig::new().await;
+    let made = rig.create("s", 2).await;
+    assert_eq!(
+        (made.revision, made.created, made.shards.len()),
+        (1, Wall(START), 2)
+    );
+    assert_eq!((made.shards[0].records, made.shards[0].oldest), (0, None));
+    let receipts = rig
+        .put("s", vec![entry("a", "1"), entry("a", "2"), entry("abc", "3")])
+        .await;
+    let described = rig.describe("s").await;
+    assert_eq!(
+        described.shards.iter().map(|s| s.records).collect::<Vec<_>>(),
+        [2, 1]
+    );
+    assert_eq!(described.shards[0].oldest, Some(receipts[0].seq));
+    assert_eq!(described.shards[0].newest, Some(receipts[1].seq));
+    let rig = rig.reopen().await;
+    assert_eq!(rig.describe("s").await, described);
+}
+
+#[tokio::test]
+async fn streams_are_listed_by_name_within_their_namespace() {
+    let rig = Rig::new().await;
+    let other = Namespace::new("other").unwrap();
+    for name in ["c", "a", "b"] {
+        rig.create(name, 1).await;
+    }
+    rig.broker
+        .create(&other, &stream("x"), StreamSpec::default())
+        .await
+        .unwrap();
+    for (after, limit, want) in [
+        (None, 10, vec!["a", "b", "c"]),
+        (None, 2, vec!["a", "b"]),
+        (Some("a"), 10, vec!["b", "c"]),
+        (Some("c"), 10, vec![]),
+    ] {
+        let after = after.map(stream);
+        let found = rig.broker.list(&ns(), after.as_ref(), limit).await.unwrap();
+        assert_eq!(found.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), want);
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once() {
+    let rig = Rig::new().await;
+    rig.create("s", 1).await;
+    let again = rig
+        .broker
+        .create(&ns(), &stream("s"), StreamSpec::default())
+        .await
+        .unwrap_err();
+    assert_eq!(again, StreamError::AlreadyExists(stream("s")));
+    for (shards, hours, part) in [(0, 24, "1 to 256"), (257, 24, "'257'"), (1, 0, "1 to 8760")] {
+        let spec = StreamSpec {
+            shards,
+            retention_hours: hours,
+        };
+        let e = rig.broker.create(&ns(), &stream("t"), spec).await.unwrap_err();
+        assert!(
+            matches!(e, StreamError::Invalid { .. }) && e.to_string().contains(part),
+            "{e}"
+        );
+    }
+}
+
+/// A stream made anew has none of the old one's records, whatever was in flight, and readers of the old one end.
+#[tokio::test]
+async fn a_deleted_stream_is_gone_with_everything_in_it() {
+    let mut rig = Rig::new().await;
+    rig.create("s", 1).await;
+    rig.put("s", vec![entry("k", number(1))]).await;
+    let mut reader = rig.reader("s", 0, Position::Trim).await;
+    let source = rig.source("s").await;
+    let stale = rig.broker.delete(&ns(), &stream("s"), Some(9)).await.unwrap_err();
+    assert!(
+        matches!(
+            stale,
+            StreamError::Conflict {
+                expected: 9,
+                actual: 1,
+                ..
+            }
+        ),
+        "{stale}"
+    );
+    rig.broker.delete(&ns(), &stream("s"), Some(1)).await.unwrap();
+
+    reader.wait().await;
+    assert!(matches!(reader.next(ALL).await, Err(SourceError::NotFound(_))));
+    assert!(matches!(source.shards().await, Err(SourceError::NotFound(_))));
+    source.shards_changed().await;
+    let e = rig
+        .broker
+        .put(&ns(), &stream("s"), vec![entry("k", "")])
+        .await
+        .unwrap_err();
+    assert_eq!(e, StreamError::NotFound(stream("s")));
+    assert!(rig.broker.list(&ns(), None, 10).await.unwrap().is_empty());
+
+    drop((reader, source));
+    for _ in 0..2 {
+        rig = rig.reopen().await;
+        rig.create("s", 1).await;
+        assert!(rig.read_all("s", 0, Position::Trim).await.is_empty());
+        rig.put("s", vec![entry("k", number(2))]).await;
+        assert_eq!(numbers(&rig.read_all("s", 0, Position::Trim).await), [2]);
+        rig.broker.delete(&ns(), &stream("s"), None).await.unwrap();
+    }
+}
