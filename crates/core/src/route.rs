@@ -26,11 +26,15 @@ pub struct RoutedPage {
     pub bytes: usize,
 }
 
+/// A record that waits may keep so many times its lane's bytes of a page in memory; a smaller factor would copy
+/// nearly every page of a shard with several lanes.
+const MOST_HELD: usize = 8;
+
 /// Splits a page into `lanes` lanes (0 is taken for 1) by [`crate::lane_hash`] of the partition key, with the
 /// newest version of the hash.
 ///
-/// A lane that holds less than half of the page's bytes gets its keys and payloads in a buffer of its own, so
-/// that a few records that wait for long do not keep the whole page in memory.
+/// A lane that holds less than an eighth of the page's bytes gets its keys and payloads in a buffer of its own,
+/// so that a few records that wait for long do not keep the whole page in memory.
 #[must_use]
 pub fn route_page(records: Vec<Record>, lanes: u8, shape: &EventShape) -> RoutedPage {
     let factor = lanes.max(1);
@@ -51,7 +55,7 @@ pub fn route_page(records: Vec<Record>, lanes: u8, shape: &EventShape) -> Routed
     }
     page.bytes = lane_bytes.iter().sum();
     for (entries, bytes) in page.lanes.iter_mut().zip(lane_bytes) {
-        if bytes * 2 < page.bytes {
+        if bytes * MOST_HELD < page.bytes {
             detach(entries, bytes);
         }
     }
