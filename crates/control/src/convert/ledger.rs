@@ -1,0 +1,65 @@
+//! Attempts and discards, out.
+
+use super::{duration, mark, small, timestamp};
+use crate::names;
+use millstream_api::v1;
+use millstream_types::durable::{AttemptResult, Discard, DiscardCondition, LedgerEntry};
+
+pub(crate) fn entry(e: &LedgerEntry) -> v1::LedgerEntry {
+    v1::LedgerEntry {
+        shard_id: e.shard.to_string(),
+        lane: i32::from(e.lane),
+        request_id: e.request_id.to_string(),
+        attempt: small(e.attempt),
+        first_sequence_number: mark(e.first),
+        last_sequence_number: mark(e.last),
+        record_count: small(e.records),
+        finished_count: small(e.finished),
+        result: result(e.result).into(),
+        start_time: Some(timestamp(e.started)),
+        end_time: Some(timestamp(e.ended)),
+        age: Some(duration(e.age_ms)),
+        error: e.error.clone().unwrap_or_default(),
+    }
+}
+
+fn result(r: AttemptResult) -> v1::AttemptResult {
+    match r {
+        AttemptResult::Done => v1::AttemptResult::Done,
+        AttemptResult::Partial => v1::AttemptResult::Partial,
+        AttemptResult::Retry => v1::AttemptResult::Retry,
+        AttemptResult::Split => v1::AttemptResult::Split,
+        AttemptResult::Discarded => v1::AttemptResult::Discarded,
+        AttemptResult::Expired => v1::AttemptResult::Expired,
+        AttemptResult::Throttled => v1::AttemptResult::Throttled,
+    }
+}
+
+pub(crate) fn discard(d: Discard) -> v1::Discard {
+    let condition = match d.condition {
+        DiscardCondition::RetryAttemptsExhausted => v1::DiscardCondition::RetryAttemptsExhausted,
+        DiscardCondition::RecordAgeExceeded => v1::DiscardCondition::RecordAgeExceeded,
+    };
+    v1::Discard {
+        name: names::full(&d.namespace, names::DISCARDS, d.id),
+        mapping_uid: d.mapping.to_string(),
+        shard_id: d.shard.to_string(),
+        condition: condition.into(),
+        request_id: d.request_id.to_string(),
+        invoke_count: small(d.invoke_count),
+        response: d.response.map(|r| v1::ResponseContext {
+            status_code: i32::from(r.status_code),
+            executed_version: r.executed_version,
+            function_error: r.function_error.unwrap_or_default(),
+        }),
+        first_sequence_number: mark(Some(d.first)),
+        last_sequence_number: mark(Some(d.last)),
+        first_arrival_time: Some(timestamp(d.first_arrival)),
+        last_arrival_time: Some(timestamp(d.last_arrival)),
+        record_count: small(d.records),
+        discard_time: Some(timestamp(d.at)),
+        function_arn: d.function_arn,
+        source_arn: d.source_arn,
+        payload: d.payload,
+    }
+}

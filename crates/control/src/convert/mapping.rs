@@ -1,0 +1,332 @@
+//! Mappings: settings in, views out.
+
+use super::mask::Mask;
+use super::{count, small, timestamp, wall};
+use crate::names;
+use crate::refusal::{Refusal, Refusals};
+use millstream_api::v1;
+use millstream_engine::manage::{MappingPatch, MappingState, starting_position};
+use millstream_engine::view::{Condition, Counters, MappingStatus, MappingView};
+use millstream_types::{
+    Desired, FunctionName, Mapping, MappingSpec, Namespace, SourceArn, StartingPosition, StreamName,
+};
+
+/// Where the settings are in a request.
+pub(crate) const PREFIX: &str = "mapping.";
+const SOURCE: &str = "mapping.source_arn";
+const START: &str = "mapping.starting_position";
+const START_TIME: &str = "mapping.starting_position_timestamp";
+const FUNCTION: &str = "mapping.function";
+const DESTINATION: &str = "mapping.destination_config.on_failure.destination";
+/// The paths that an update may name.
+const PATHS: [&str; 14] = [
+    "source_arn",
+    "starting_position",
+    "starting_position_timestamp",
+    "function",
+    "batch_size",
+    "maximum_batching_window_seconds",
+    "parallelization_factor",
+    "bisect_batch_on_function_error",
+    "maximum_retry_attempts",
+    "maximum_record_age_seconds",
+    "function_response_types",
+    "destination_config",
+    "destination_config.on_failure",
+    "destination_config.on_failure.destination",
+];
+
+/// The settings of a new mapping: unset ones have AWS's defaults. What cannot be read is refused, and stands in
+/// the result as something harmless, so that the rest can be checked.
+pub(crate) fn new_spec(
+    m: &v1::Mapping,
+    namespace: &Namespace,
+    refusals: &mut Refusals,
+) -> Option<MappingSpec> {
+    let defaults = MappingSpec::new(
+        refusals.take(source(&m.source_arn)).or_else(stand_in)?,
+        refusals
+            .take(names::function(FUNCTION, namespace, &m.function))
+            .or_else(|| FunctionName::new("f").ok())?,
+        refusals.take(start(m)).unwrap_or(StartingPosition::TrimHorizon),
+    );
+    let everything = patch(m, &Mask::All, &defaults, refusals);
+    Some(everything.apply(&defaults))
+}
+
+/// The change that an update means.
+pub(crate) fn update(
+    m: &v1::Mapping,
+    namespace: &Namespace,
+    mask: Option<prost_types::FieldMask>,
+    refusals: &mut Refusals,
+) -> Option<MappingPatch> {
+    let mask = Mask::read(mask, &PATHS, refusals);
+    let defaults = MappingSpec::new(
+        stand_in()?,
+        FunctionName::new("f").ok()?,
+        StartingPosition::TrimHorizon,
+    );
+    let mut patch = patch(m, &mask, &defaults, refusals);
+    if mask.means_fixed("source_arn", !m.source_arn.is_empty()) {
+        patch.source = refusals.take(source(&m.source_arn));
+    }
+    let start_set = m.starting_position != 0 || m.starting_position_timestamp.is_some();
+    let start_meant = ["starting_position", "starting_position_timestamp"];
+    if start_meant.iter().any(|path| mask.means_fixed(path, start_set)) {
+        patch.starting_position = refusals.take(start(m));
+    }
+    if mask.means("function", !m.function.is_empty()) {
+        patch.function = refusals.take(names::function(FUNCTION, namespace, &m.function));
+    }
+    Some(patch)
+}
+
+/// The settings besides source, start and function. An unset one that is meant goes back to its default.
+fn patch(m: &v1::Mapping, mask: &Mask, defaults: &MappingSpec, refusals: &mut Refusals) -> MappingPatch {
+    let mut patch = MappingPatch::default();
+    if mask.means("batch_size", m.batch_size.is_some()) {
+        patch.batch_size = refusals.take(unsigned(
+            "batch_size",
+            m.batch_size,
+            defaults.batch_size,
+            "1 to 10000",
+        ));
+    }
+    let path = "maximum_batching_window_seconds";
+    if mask.means(path, m.maximum_batching_window_seconds.is_some()) {
+        let (value, default) = (
+            m.maximum_batching_window_seconds,
+            defaults.batching_window_seconds,
+        );
+        patch.batching_window_seconds = refusals.take(unsigned(path, value, default, "0 to 300"));
+    }
+    let path = "parallelization_factor";
+    if mask.means(path, m.parallelization_factor.is_some()) {
+        let (value, default) = (m.parallelization_factor, defaults.parallelization_factor);
+        patch.parallelization_factor = refusals.take(unsigned(path, value, default, "1 to 10"));
+    }
+    if mask.means(
+        "bisect_batch_on_function_error",
+        m.bisect_batch_on_function_error.is_some(),
+    ) {
+        patch.bisect_on_error = Some(
+            m.bisect_batch_on_function_error
+                .unwrap_or(defaults.bisect_on_error),
+        );
+    }
+    if mask.means("maximum_retry_attempts", m.maximum_retry_attempts.is_some()) {
+        patch.max_retry_attempts = Some(m.maximum_retry_attempts.unwrap_or(defaults.max_retry_attempts));
+    }
+    if mask.means(
+        "maximum_record_age_seconds",
+        m.maximum_record_age_seconds.is_some(),
+    ) {
+        let age = m
+            .maximum_record_age_seconds
+            .map_or(defaults.max_record_age_seconds, i64::from);
+        patch.max_record_age_seconds = Some(age);
+    }
+    if mask.means("function_response_types", !m.function_response_types.is_empty()) {
+        patch.report_batch_item_failures = refusals.take(response_types(m));
+    }
+    let destination = "destination_config";
+    let deeper = [
+        "destination_config.on_failure",
+        "destination_config.on_failure.destination",
+    ];
+    let deep = matches!(mask, Mask::Named(_)) && deeper.iter().any(|path| mask.means(path, true));
+    if deep || mask.means(destination, m.destination_config.is_some()) {
+        patch.on_failure = refusals.take(on_failure(m));
+    }
+    patch
+}
+
+fn unsigned<T: TryFrom<i32>>(
+    path: &str,
+    value: Option<i32>,
+    default: T,
+    allowed: &str,
+) -> Result<T, Refusal> {
+    let Some(value) = value else { return Ok(default) };
+    T::try_from(value).map_err(|_| Refusal::new(format!("{PREFIX}{path}"), value, allowed))
+}
+
+fn source(arn: &str) -> Result<SourceArn, Refusal> {
+    if arn.is_empty() {
+        return Err(Refusal::missing(SOURCE, "the ARN of a stream"));
+    }
+    arn.parse()
+        .map_err(|e: millstream_types::arn::InvalidArn| Refusal {
+            field: SOURCE.into(),
+            message: e.to_string(),
+        })
+}
+
+/// What stands for a source that could not be read.
+fn stand_in() -> Option<SourceArn> {
+    StreamName::new("unread")
+        .ok()
+        .map(|name| SourceArn::local_stream(&name))
+}
+
+fn start(m: &v1::Mapping) -> Result<StartingPosition, Refusal> {
+    let number;
+    let name = match v1::StartingPosition::try_from(m.starting_position) {
+        Ok(v1::StartingPosition::Unspecified) => None,
+        Ok(v1::StartingPosition::TrimHorizon) => Some("TRIM_HORIZON"),
+        Ok(v1::StartingPosition::Latest) => Some("LATEST"),
+        Ok(v1::StartingPosition::AtTimestamp) => Some("AT_TIMESTAMP"),
+        Err(_) => {
+            number = m.starting_position.to_string();
+            Some(number.as_str())
+        }
+    };
+    let at = m
+        .starting_position_timestamp
+        .as_ref()
+        .map(|t| wall(START_TIME, t))
+        .transpose()?;
+    starting_position(name, at).map_err(|v| {
+        let field = if v.field == "starting_position_timestamp" {
+            START_TIME
+        } else {
+            START
+        };
+        Refusal {
+            field: field.into(),
+            message: v.message,
+        }
+    })
+}
+
+fn response_types(m: &v1::Mapping) -> Result<bool, Refusal> {
+    let known = i32::from(v1::FunctionResponseType::ReportBatchItemFailures);
+    match m.function_response_types[..] {
+        [] => Ok(false),
+        [one] if one == known => Ok(true),
+        ref other => {
+            let allowed = "none, or REPORT_BATCH_ITEM_FAILURES once";
+            Err(Refusal::new(
+                "mapping.function_response_types",
+                format!("{other:?}"),
+                allowed,
+            ))
+        }
+    }
+}
+
+fn on_failure(m: &v1::Mapping) -> Result<Option<SourceArn>, Refusal> {
+    let config = m.destination_config.as_ref().and_then(|c| c.on_failure.as_ref());
+    match config.map_or("", |f| f.destination.as_str()) {
+        "" => Ok(None),
+        arn => arn
+            .parse()
+            .map(Some)
+            .map_err(|e: millstream_types::arn::InvalidArn| Refusal {
+                field: DESTINATION.into(),
+                message: e.to_string(),
+            }),
+    }
+}
+
+/// A mapping as configured and observed. Every setting is shown, those at their default too.
+pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
+    let MappingView { mapping, status } = view;
+    let (starting_position, starting_position_timestamp) = start_to_api(mapping.spec.starting_position);
+    let spec = &mapping.spec;
+    let report = v1::FunctionResponseType::ReportBatchItemFailures;
+    v1::Mapping {
+        name: full_name(mapping),
+        uid: mapping.id.to_string(),
+        etag: names::etag(mapping.revision),
+        create_time: Some(timestamp(mapping.created)),
+        update_time: Some(timestamp(mapping.modified)),
+        generation: count(mapping.generation),
+        observed_generation: count(status.observed_generation),
+        source_arn: spec.source.to_string(),
+        function: spec.function.to_string(),
+        starting_position,
+        starting_position_timestamp,
+        batch_size: Some(small(spec.batch_size)),
+        maximum_batching_window_seconds: Some(small(spec.batching_window_seconds)),
+        parallelization_factor: Some(i32::from(spec.parallelization_factor)),
+        bisect_batch_on_function_error: Some(spec.bisect_on_error),
+        maximum_retry_attempts: Some(spec.max_retry_attempts),
+        maximum_record_age_seconds: Some(i32::try_from(spec.max_record_age_seconds).unwrap_or(i32::MAX)),
+        function_response_types: if spec.report_batch_item_failures {
+            vec![report.into()]
+        } else {
+            Vec::new()
+        },
+        destination_config: Some(v1::DestinationConfig {
+            on_failure: spec.on_failure.as_ref().map(|arn| v1::OnFailure {
+                destination: arn.to_string(),
+            }),
+        }),
+        state: state(status.state).into(),
+        state_reason: state_reason(mapping, status),
+        conditions: status.conditions.iter().map(condition).collect(),
+        last_processing_result: status.last_processing_result.clone(),
+        counters: Some(counters(&status.counters)),
+    }
+}
+
+/// The full name of a mapping.
+pub(crate) fn full_name(mapping: &Mapping) -> String {
+    names::full(&mapping.namespace, names::MAPPINGS, &mapping.name)
+}
+
+fn start_to_api(start: StartingPosition) -> (i32, Option<prost_types::Timestamp>) {
+    let (position, at) = match start {
+        StartingPosition::TrimHorizon => (v1::StartingPosition::TrimHorizon, None),
+        StartingPosition::Latest => (v1::StartingPosition::Latest, None),
+        StartingPosition::AtTimestamp(at) => (v1::StartingPosition::AtTimestamp, Some(timestamp(at))),
+    };
+    (position.into(), at)
+}
+
+fn state(state: MappingState) -> v1::MappingState {
+    match state {
+        MappingState::Creating => v1::MappingState::Creating,
+        MappingState::Active => v1::MappingState::Active,
+        MappingState::Pausing => v1::MappingState::Pausing,
+        MappingState::Paused => v1::MappingState::Paused,
+        MappingState::Resuming => v1::MappingState::Resuming,
+        MappingState::Updating => v1::MappingState::Updating,
+        MappingState::Deleting => v1::MappingState::Deleting,
+    }
+}
+
+/// What is wrong if something is, else who wanted it so.
+fn state_reason(mapping: &Mapping, status: &MappingStatus) -> String {
+    match (status.conditions.first(), mapping.desired) {
+        (Some(condition), _) => condition.message.clone(),
+        (None, Desired::Running) => String::new(),
+        (None, Desired::Paused) => "Paused by a user".to_owned(),
+        (None, Desired::Deleted) => "Deleted by a user".to_owned(),
+    }
+}
+
+fn condition(c: &Condition) -> v1::Condition {
+    v1::Condition {
+        r#type: c.kind.to_owned(),
+        message: c.message.clone(),
+        since: Some(timestamp(c.since)),
+    }
+}
+
+fn counters(c: &Counters) -> v1::MappingCounters {
+    v1::MappingCounters {
+        records_read: count(c.records_read),
+        attempts: count(c.attempts),
+        failures: count(c.failures),
+        throttles: count(c.throttles),
+        records_done: count(c.records_done),
+        records_discarded: count(c.records_discarded),
+        splits: count(c.splits),
+    }
+}
+
+#[cfg(test)]
+mod tests;

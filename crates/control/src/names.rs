@@ -1,0 +1,181 @@
+//! Resource names (AIP-122): `namespaces/{namespace}/{collection}/{id}`, and etags.
+
+use crate::refusal::Refusal;
+use millstream_types::function::function_arn;
+use millstream_types::{FunctionName, Namespace};
+use std::fmt::Display;
+use std::str::FromStr;
+
+pub(crate) const MAPPINGS: &str = "mappings";
+pub(crate) const FUNCTIONS: &str = "functions";
+pub(crate) const STREAMS: &str = "streams";
+pub(crate) const DISCARDS: &str = "discards";
+
+/// The full name of a resource.
+pub(crate) fn full(namespace: &Namespace, collection: &str, id: impl Display) -> String {
+    format!("namespaces/{namespace}/{collection}/{id}")
+}
+
+/// Reads `namespaces/{namespace}`.
+pub(crate) fn parent(field: &str, text: &str) -> Result<Namespace, Refusal> {
+    let form = || Refusal::new(field, text, "want namespaces/{namespace}");
+    let id = text.strip_prefix("namespaces/").ok_or_else(form)?;
+    if id.contains('/') {
+        return Err(form());
+    }
+    Namespace::new(id).map_err(|e| Refusal::new(field, text, e.to_string()))
+}
+
+/// Reads `namespaces/{namespace}/{collection}/{id}`.
+pub(crate) fn resource<T>(field: &str, text: &str, collection: &str) -> Result<(Namespace, T), Refusal>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let form = || {
+        Refusal::new(
+            field,
+            text,
+            format!("want namespaces/{{namespace}}/{collection}/{{id}}"),
+        )
+    };
+    let invalid = |e: &dyn Display| Refusal::new(field, text, e.to_string());
+    let parts: Vec<&str> = text.split('/').collect();
+    let ["namespaces", namespace, found, id] = parts[..] else {
+        return Err(form());
+    };
+    if found != collection {
+        return Err(form());
+    }
+    Ok((
+        Namespace::new(namespace).map_err(|e| invalid(&e))?,
+        id.parse().map_err(|e| invalid(&e))?,
+    ))
+}
+
+/// Reads an id that the caller chooses.
+pub(crate) fn id<T>(field: &str, text: &str) -> Result<T, Refusal>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|e: T::Err| Refusal {
+        field: field.to_owned(),
+        message: e.to_string(),
+    })
+}
+
+/// Reads what names a function for a mapping of `namespace`: a bare name, a full name, or an ARN.
+pub(crate) fn function(field: &str, namespace: &Namespace, text: &str) -> Result<FunctionName, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::missing(field, "the name or ARN of a function"));
+    }
+    if text.starts_with("arn:") {
+        let name = text.rsplit(':').next().unwrap_or_default();
+        let own = FunctionName::new(name)
+            .ok()
+            .filter(|name| function_arn(name) == text);
+        return own.ok_or_else(|| {
+            let allowed =
+                "the ARN of a function of this system, arn:aws:lambda:us-east-1:000000000000:function:{name}";
+            Refusal::new(field, text, allowed)
+        });
+    }
+    if text.contains('/') {
+        let (found, name) = resource(field, text, FUNCTIONS)?;
+        return if found == *namespace {
+            Ok(name)
+        } else {
+            Err(Refusal::new(
+                field,
+                text,
+                format!("a function of the mapping's namespace {namespace}"),
+            ))
+        };
+    }
+    id(field, text)
+}
+
+/// The etag of a revision.
+pub(crate) fn etag(revision: u64) -> String {
+    if revision == 0 {
+        String::new()
+    } else {
+        revision.to_string()
+    }
+}
+
+/// Reads an etag; empty: none.
+pub(crate) fn revision(field: &str, etag: &str) -> Result<Option<u64>, Refusal> {
+    if etag.is_empty() {
+        return Ok(None);
+    }
+    etag.parse()
+        .map(Some)
+        .map_err(|_| Refusal::new(field, etag, "an etag as returned by this API, or empty"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millstream_types::MappingName;
+
+    #[test]
+    fn names_are_read_or_refused_by_field() {
+        for (text, ok) in [
+            ("namespaces/default/mappings/m", true),
+            ("namespaces/default/functions/m", false),
+            ("namespaces/default/mappings/", false),
+            ("namespaces/default/mappings/m/x", false),
+            ("namespaces/Default/mappings/m", false),
+            ("m", false),
+            ("", false),
+        ] {
+            let read = resource::<MappingName>("name", text, MAPPINGS);
+            assert_eq!(read.is_ok(), ok, "{text}: {read:?}");
+            if let Err(e) = read {
+                assert_eq!(e.field, "name");
+            }
+        }
+        for (text, ok) in [
+            ("namespaces/a", true),
+            ("namespaces/a/b", false),
+            ("a", false),
+            ("namespaces/", false),
+        ] {
+            assert_eq!(parent("parent", text).is_ok(), ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_function_is_named_in_three_ways() {
+        let ns = Namespace::default();
+        for (text, expected) in [
+            ("f", Some("f")),
+            ("namespaces/default/functions/f", Some("f")),
+            ("arn:aws:lambda:us-east-1:000000000000:function:f", Some("f")),
+            ("namespaces/other/functions/f", None),
+            ("arn:aws:lambda:us-east-1:123456789012:function:f", None),
+            ("arn:aws:lambda:us-east-1:000000000000:function:f:1", None),
+            ("f.g", None),
+            ("", None),
+        ] {
+            let read = function("mapping.function", &ns, text);
+            assert_eq!(
+                read.as_ref().ok().map(FunctionName::as_str),
+                expected,
+                "{text}: {read:?}"
+            );
+            if let Err(e) = read {
+                assert_eq!(e.field, "mapping.function");
+            }
+        }
+    }
+
+    #[test]
+    fn etags() {
+        assert_eq!(revision("etag", "").unwrap(), None);
+        assert_eq!(revision("etag", &etag(7)).unwrap(), Some(7));
+        assert_eq!(revision("etag", "\"7\"").unwrap_err().field, "etag");
+    }
+}
