@@ -16,7 +16,7 @@ FLIGHTS_SHA256=b6b5560eeae070d89916f5d6b7019179c07d97cef3a61db0887ca9cf78a7ad5d
 
 hash_of() { sha256sum "$1" | cut -c1-12; }
 python_dir() { echo "$CACHE/python-$(hash_of "$SCRIPTS/requirements.txt")"; }
-flights_zip() { echo "$CACHE/flights-${FLIGHTS_SHA256:0:12}.csv.zip"; }
+flights_csv() { echo "$CACHE/flights-${FLIGHTS_SHA256:0:12}.csv"; }
 
 # ---- system packages ------------------------------------------------------------------------------------------
 
@@ -89,8 +89,8 @@ python_env() {
 # ---- flights --------------------------------------------------------------------------------------------------
 
 flights() {
-    local zip work; zip=$(flights_zip)
-    [ -f "$zip" ] && return 0
+    local csv work; csv=$(flights_csv)
+    [ -f "$csv" ] && return 0
     say "fetching the 336,776 flights of the demo (9 MB, CC0)"
     mkdir -p "$CACHE"
     work=$(mktemp -d "$CACHE/flights.XXXXXX")
@@ -101,7 +101,8 @@ flights() {
         rm -rf "$work"
         die "flights.csv.zip is not the file this demo was written for" "see FLIGHTS_SHA256 in scripts/setup.sh"
     fi
-    mv "$work/flights.csv.zip" "$zip"
+    python3 -m zipfile -e "$work/flights.csv.zip" "$work"
+    mv "$work/flights.csv" "$csv"
     rm -rf "$work"
 }
 
@@ -114,7 +115,7 @@ environment() {
     echo "export ROCKSDB_LIB_DIR=$rocksdb"
     echo "export ROCKSDB_STATIC=1"
     echo "export MILLSTREAM_PYTHON=$(python_dir)/bin/python"
-    echo "export MILLSTREAM_FLIGHTS=$(flights_zip)"
+    echo "export MILLSTREAM_FLIGHTS=$(flights_csv)"
 }
 
 build() { system_packages; "$SCRIPTS/rocksdb.sh" build; }
