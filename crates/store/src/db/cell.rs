@@ -5,7 +5,7 @@ use super::options::DbOptions;
 use super::{Faults, open};
 use crate::schema::Range;
 use bytes::Bytes;
-use rocksdb::{DB, ReadOptions};
+use rocksdb::{DB, ReadOptions, properties};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -100,6 +100,12 @@ impl Cell {
             }
         }
         rows.status().map_err(io)
+    }
+
+    /// How many bytes compaction is behind, as RocksDB estimates; 0 if it does not say.
+    pub(super) fn pending_compaction(&self) -> u64 {
+        let pending = self.with(|db| db.property_int_value(properties::ESTIMATE_PENDING_COMPACTION_BYTES));
+        pending.ok().flatten().unwrap_or(0)
     }
 
     /// Runs `f` on the database, for the writer thread.

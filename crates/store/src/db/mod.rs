@@ -91,9 +91,8 @@ impl Db {
         };
         std::fs::create_dir_all(path).map_err(io)?;
         let space = Space::new(path, options.free_floor_bytes, options.faults.clone());
-        // What is in memory must fit into the reserve of a small disk when it is flushed.
-        let most = usize::try_from(space.get().map_err(io)?.floor / 4).unwrap_or(usize::MAX);
-        options.write_buffer_bytes = options.write_buffer_bytes.min(most.max(1 << 20));
+        let floor = space.get(|| 0).map_err(io)?.floor;
+        options.write_buffer_bytes = open::write_buffer(options.write_buffer_bytes, floor);
         let cell = Cell::open(path, &options)?;
         let shared = Arc::new(Shared {
             cell,
@@ -224,7 +223,7 @@ impl Db {
     /// # Errors
     /// If the file system does not say.
     pub fn free_space(&self) -> Result<FreeSpace, std::io::Error> {
-        self.0.space.get()
+        self.0.space.get(|| self.0.shared.cell.pending_compaction())
     }
 
     /// Whether there is room for new data. Checkpoints and deletes need not ask (design, section 4).
@@ -232,7 +231,9 @@ impl Db {
     /// # Errors
     /// [`DiskFull`] if less than the reserve is free.
     pub fn check_room(&self) -> Result<(), DiskFull> {
-        self.0.space.check_room()
+        self.0
+            .space
+            .check_room(|| self.0.shared.cell.pending_compaction())
     }
 
     /// Whether the database can be used, and its changes.

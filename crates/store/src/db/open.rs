@@ -8,6 +8,13 @@ use rocksdb::{
 };
 use std::path::Path;
 
+/// How large a write buffer may be with a reserve of `floor` bytes: an eighth of it, as one compaction works on up
+/// to eight (see [`settings`]) and must not fill the disk; but at least 512 KiB.
+pub(super) fn write_buffer(wanted: usize, floor: u64) -> usize {
+    let most = usize::try_from(floor / 8).unwrap_or(usize::MAX);
+    wanted.min(most.max(512 << 10))
+}
+
 /// Settings for a node on 2 cores (limits.md, sections 1 and 3).
 pub(super) fn settings(options: &DbOptions) -> Options {
     let mut blocks = BlockBasedOptions::default();
@@ -15,14 +22,20 @@ pub(super) fn settings(options: &DbOptions) -> Options {
     blocks.set_block_cache(&Cache::new_lru_cache(options.block_cache_bytes));
     blocks.set_bloom_filter(10.0, false);
 
+    let buffer = options.write_buffer_bytes as u64;
     let mut all = Options::default();
     all.create_if_missing(true);
     all.set_block_based_table_factory(&blocks);
     all.set_compression_type(DBCompressionType::Lz4);
     all.set_write_buffer_size(options.write_buffer_bytes);
     all.set_max_write_buffer_number(3);
+    // The first compaction merges four flushed buffers into a level of four, later ones take as much at most.
+    all.set_level_zero_file_num_compaction_trigger(4);
+    all.set_max_bytes_for_level_base(4 * buffer);
+    all.set_target_file_size_base(buffer / 2);
+    all.set_max_compaction_bytes(8 * buffer);
     all.set_max_background_jobs(2);
-    all.set_max_total_wal_size(4 * options.write_buffer_bytes as u64);
+    all.set_max_total_wal_size(4 * buffer);
     all.set_max_open_files(512);
     // Stops at the first record of the log that is not whole. After power loss that is in the part not yet
     // synced, whose pages may have reached the disk in any order; the stricter modes would refuse to open then.
@@ -89,6 +102,25 @@ fn classify(path: &Path, e: &rocksdb::Error) -> OpenError {
         OpenError::Io {
             path: path.to_owned(),
             why: why.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_reserve_bounds_the_write_buffer() {
+        const MIB: usize = 1 << 20;
+        for (wanted, floor, want) in [
+            (32 * MIB, 256 << 20, 32 * MIB),
+            (64 * MIB, 256 << 20, 32 * MIB),
+            (32 * MIB, 64 << 20, 8 * MIB),
+            (32 * MIB, 1 << 20, MIB / 2),
+            (MIB, 256 << 20, MIB),
+        ] {
+            assert_eq!(write_buffer(wanted, floor), want, "{wanted} of {floor}");
         }
     }
 }

@@ -13,8 +13,8 @@ pub struct DbOptions {
     pub free_floor_bytes: u64,
     /// Memory for blocks read from disk; default 256 MiB.
     pub block_cache_bytes: usize,
-    /// Memory for what is not yet in a table file, of which up to three exist; default 64 MiB, but at most a
-    /// quarter of the reserve (and at least 1 MiB).
+    /// Memory for what is not yet in a table file, of which up to three exist; default 32 MiB, but at most an
+    /// eighth of the reserve.
     pub write_buffer_bytes: usize,
     /// Most bytes that wait for the writer thread; default 128 MiB. One batch is taken when none waits, however
     /// large it is.
@@ -31,7 +31,7 @@ impl Default for DbOptions {
             sync_interval: Duration::from_millis(50),
             free_floor_bytes: 256 << 20,
             block_cache_bytes: 256 << 20,
-            write_buffer_bytes: 64 << 20,
+            write_buffer_bytes: 32 << 20,
             queue_bytes: 128 << 20,
             queue_requests: 65_536,
             faults: Faults::default(),

@@ -14,7 +14,8 @@ const FRESH: Duration = Duration::from_millis(100);
 pub struct FreeSpace {
     /// Bytes that this process may still use.
     pub free: u64,
-    /// The reserve for checkpoints, deletes and compaction: below it puts are refused.
+    /// The reserve for checkpoints, deletes and compaction: below it puts are refused. Up to twice the configured
+    /// one while compaction is behind, as its output exists beside its input for a while.
     pub floor: u64,
 }
 
@@ -36,12 +37,13 @@ impl Space {
         }
     }
 
-    pub(super) fn get(&self) -> Result<FreeSpace, std::io::Error> {
+    /// The room now. `pending` tells how many bytes compaction is behind; asked only if the last answer is old.
+    pub(super) fn get(&self, pending: impl FnOnce() -> u64) -> Result<FreeSpace, std::io::Error> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let space = match *newest {
             Some((at, space)) if at.elapsed() < FRESH => space,
             _ => {
-                let space = self.ask()?;
+                let space = self.ask(pending())?;
                 *newest = Some((Instant::now(), space));
                 space
             }
@@ -52,20 +54,21 @@ impl Space {
         })
     }
 
-    pub(super) fn check_room(&self) -> Result<(), DiskFull> {
-        match self.get() {
+    pub(super) fn check_room(&self, pending: impl FnOnce() -> u64) -> Result<(), DiskFull> {
+        match self.get(pending) {
             Ok(FreeSpace { free, floor }) if free < floor => Err(DiskFull { free, floor }),
             // A file system that does not say how full it is may have room: the write will tell.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    fn ask(&self) -> Result<FreeSpace, std::io::Error> {
+    fn ask(&self, pending: u64) -> Result<FreeSpace, std::io::Error> {
         let fs = nix::sys::statvfs::statvfs(&self.path)?;
         let total = fs.blocks() * fs.fragment_size();
+        let floor = self.floor_bytes.min(total / 20);
         Ok(FreeSpace {
             free: fs.blocks_available() * fs.fragment_size(),
-            floor: self.floor_bytes.min(total / 20),
+            floor: floor + pending.min(floor),
         })
     }
 }

@@ -151,6 +151,12 @@ impl Writer {
     }
 
     fn fail(&mut self, accepted: Vec<Request>, error: &str) {
+        // Before the answers: who gets one and asks sees why.
+        let since = Instant::now();
+        self.shared.health.send_replace(Health::Reopening {
+            since,
+            error: error.to_owned(),
+        });
         for request in &accepted {
             self.shared.queue.break_token(&request.guard);
         }
