@@ -81,6 +81,12 @@ impl Lane {
         }
     }
 
+    /// Before records are put into it: a lane with nothing to do was finished as far as the shard was read, and
+    /// that must not be forgotten when it gets something to do.
+    pub(super) fn keep_progress(&mut self, read_through: Option<Mark>) {
+        self.done_through = self.finished_through(read_through);
+    }
+
     /// Up to where its records were taken into memory.
     pub(super) fn taken_through(&self, read_through: Option<Mark>) -> Option<Mark> {
         self.lagging.unwrap_or(read_through)

@@ -130,6 +130,7 @@ impl ShardMachine {
                 continue;
             }
             if lane.has_room(&self.config.limits) {
+                lane.keep_progress(before);
                 accept(lane, &self.carried, entries, now);
             } else {
                 lane.lagging = Some(before);
@@ -152,6 +153,8 @@ impl ShardMachine {
         } else {
             page.through
         };
+        // What lies behind the main cursor comes with one of its own pages, which may be on its way already.
+        let met = self.cursors.read_through;
         for (lane, entries) in self.lanes.iter_mut().zip(page.lanes) {
             // A lane that had taken in less than where this page begins would get a hole.
             let Some(taken_in) = lane.lagging.filter(|taken_in| *taken_in >= order.from) else {
@@ -160,11 +163,12 @@ impl ShardMachine {
             if lane.has_room(&limits) {
                 let fresh = entries
                     .into_iter()
-                    .filter(|e| Some(e.record.mark) > taken_in)
+                    .filter(|e| taken_in < Some(e.record.mark) && Some(e.record.mark) <= met)
                     .collect();
+                lane.keep_progress(met);
                 accept(lane, &self.carried, fresh, now);
                 let taken_in = taken_in.max(reached);
-                lane.lagging = (taken_in < self.cursors.read_through).then_some(taken_in);
+                lane.lagging = (taken_in < met).then_some(taken_in);
             }
         }
     }

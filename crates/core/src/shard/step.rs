@@ -150,7 +150,8 @@ impl ShardMachine {
     }
 
     fn lane_deadline(&self, lane: &Lane) -> Option<Mono> {
-        if lane.gated {
+        // A batch that is being restored waits for records, not for a time.
+        if lane.gated || lane.restoring.is_some() {
             return None;
         }
         let expiry = |r: &Record| {

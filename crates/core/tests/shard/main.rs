@@ -1,6 +1,7 @@
 //! The shard machine from the outside: every observation of semantics 4 to 8 as a table of exact invocations,
 //! what it keeps over restarts, and a seeded simulation with faults that judges every invariant after every step.
 
+#![allow(unreachable_pub, reason = "modules of one test binary")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,3 +17,4 @@ mod lanes;
 mod reports;
 mod restart;
 mod rig;
+mod sim;

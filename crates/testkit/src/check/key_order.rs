@@ -26,7 +26,7 @@ impl Check for KeyOrder {
             Event::Started {
                 call, shard, marks, ..
             } => {
-                if !marks.is_sorted() {
+                if !marks.is_sorted_by(|a, b| a < b) {
                     return Err(format!("call {call} of {shard} is out of order: {marks:?}"));
                 }
                 follows(history, shard, marks)?;

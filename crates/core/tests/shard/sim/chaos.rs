@@ -1,0 +1,185 @@
+//! What goes wrong, or is asked for, at random moments.
+
+use super::world::{Item, Transition, World};
+use crate::rig::mapping;
+use millstream_testkit::Event;
+use millstream_types::{Incarnation, ShardId};
+
+impl World {
+    pub fn chaos(&mut self) {
+        if !self.chaotic() {
+            return self.calm();
+        }
+        match self.rng.index(9) {
+            0 => self.crash(false),
+            1 => self.crash(true),
+            2 => self.change(Transition::Pausing),
+            3 => {
+                let lanes = *self.rng.pick(&[1, 2, 4, 6, 10]).unwrap();
+                self.change(Transition::Reconfiguring(lanes));
+            }
+            4 => self.reshard(),
+            5 => self.trim(),
+            6 | 7 => self.shed(),
+            _ => self.steal(),
+        }
+        let ms = self.rng.between(0, self.plan.chaos_every_ms);
+        self.after(ms, Item::Chaos);
+    }
+
+    /// From now on nothing new goes wrong; what did is put right.
+    fn calm(&mut self) {
+        if !self.down && self.transition == Transition::None {
+            self.after(0, Item::Discover);
+        }
+    }
+
+    /// The process ends, or the power goes and with it some of what was not synced.
+    fn crash(&mut self, power: bool) {
+        let calls: Vec<u64> = self.calls.keys().copied().collect();
+        for call in calls {
+            if self.rng.per_mille(500) {
+                self.call_ends_unheard(call);
+            }
+        }
+        self.calls.clear();
+        self.owners.clear();
+        self.delivering = false;
+        let kept = power.then(|| {
+            let keep = self.rng.between(self.journal.synced(), self.journal.written());
+            self.journal.lose_power(keep)
+        });
+        self.summary.crashes += u64::from(!power);
+        self.summary.power_losses += u64::from(power);
+        self.note(Event::Lost { shard: None, kept });
+        self.down = true;
+        let ms = self.rng.between(0, 2_000);
+        self.after(ms, Item::Recover);
+    }
+
+    pub fn recover(&mut self) {
+        if !std::mem::take(&mut self.down) {
+            return;
+        }
+        match self.transition {
+            Transition::None => self.discover(),
+            Transition::Pausing | Transition::Reconfiguring(_) => self.all_gone(),
+            Transition::Paused => {}
+        }
+        self.after(0, Item::Deliver);
+    }
+
+    fn change(&mut self, to: Transition) {
+        if self.down || self.transition != Transition::None {
+            return;
+        }
+        self.transition = to;
+        self.drain_all();
+    }
+
+    /// Nobody owns a shard any more, as a transition wanted.
+    pub fn all_gone(&mut self) {
+        match self.transition {
+            Transition::Pausing => {
+                self.transition = Transition::Paused;
+                self.summary.pauses += 1;
+                self.note(Event::Paused);
+                let ms = self.rng.between(1, 30_000);
+                if !self.ending {
+                    self.after(ms, Item::Resume);
+                }
+            }
+            Transition::Reconfiguring(lanes) => {
+                self.transition = Transition::None;
+                self.summary.factor_changes += 1;
+                self.generation += 1;
+                self.plan.spec.parallelization_factor = lanes;
+                self.after(0, Item::Discover);
+            }
+            Transition::None | Transition::Paused => {}
+        }
+    }
+
+    pub fn resume(&mut self) {
+        if self.transition == Transition::Paused {
+            self.transition = Transition::None;
+            self.note(Event::Resumed);
+            self.after(0, Item::Discover);
+        }
+    }
+
+    fn open_shards(&self) -> Vec<ShardId> {
+        self.stream
+            .infos()
+            .into_iter()
+            .filter(|i| i.closed.is_none())
+            .map(|i| i.id)
+            .collect()
+    }
+
+    fn reshard(&mut self) {
+        let open = self.open_shards();
+        let Some(one) = self.rng.pick(&open).cloned() else {
+            return;
+        };
+        let (now, split) = (self.now.wall, open.len() < 2 || self.rng.per_mille(400));
+        let children: Vec<ShardId> = match split && open.len() < 6 {
+            true => self.stream.split(&one, now).into_iter().flatten().collect(),
+            false => open
+                .iter()
+                .find_map(|other| self.stream.merge(&one, other, now))
+                .into_iter()
+                .collect(),
+        };
+        self.summary.reshards += u64::from(!children.is_empty());
+        for info in self
+            .stream
+            .infos()
+            .into_iter()
+            .filter(|i| children.contains(&i.id))
+        {
+            let parents: Vec<ShardId> = info.parents().cloned().collect();
+            self.note(Event::Shard {
+                shard: info.id,
+                parents: parents.clone(),
+            });
+            for parent in parents {
+                self.wake_readers(&parent);
+            }
+        }
+        self.after(0, Item::Discover);
+    }
+
+    fn trim(&mut self) {
+        let all: Vec<ShardId> = self.stream.infos().into_iter().map(|i| i.id).collect();
+        let Some(shard) = self.rng.pick(&all).cloned() else {
+            return;
+        };
+        let n = self.rng.between(1, 5) as usize;
+        if let Some(through) = self.stream.trim(&shard, n) {
+            self.summary.trims += 1;
+            self.note(Event::Trimmed {
+                shard: shard.clone(),
+                through,
+            });
+            self.wake_readers(&shard);
+        }
+    }
+
+    fn shed(&mut self) {
+        let ids: Vec<u64> = self.owners.keys().copied().collect();
+        let owner = self.rng.pick(&ids).and_then(|id| self.owners.get_mut(id));
+        let freed = owner.map_or(0, |o| o.machine.shed());
+        self.summary.sheds += u64::from(freed > 0);
+    }
+
+    /// Another node takes a lease and goes away again: the owner finds out at its next commit.
+    fn steal(&mut self) {
+        let all: Vec<ShardId> = self.owners.values().map(|o| o.shard.clone()).collect();
+        if let Some(shard) = self.rng.pick(&all) {
+            self.next_id += 1;
+            self.journal
+                .acquire(mapping(), shard, Incarnation::from_bits(self.next_id.into()));
+        }
+    }
+}
