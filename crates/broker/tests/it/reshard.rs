@@ -95,6 +95,43 @@ async fn what_cannot_be_resharded_is_refused_and_stays_as_it_is() {
     assert_eq!(rig.put("s", vec![keyed("k", 0, "")]).await[0].shard, shard(0));
 }
 
+/// The writer is held, so that the split is under way when the second put comes: the first is in the parent,
+/// before its end, the second waits and is in a child.
+#[tokio::test]
+async fn a_put_during_a_split_is_never_behind_the_parents_end() {
+    let rig = Rig::new().await;
+    rig.create("s", 1).await;
+    let hold = rig.faults.hold();
+    let put = |n| {
+        let broker = rig.broker.clone();
+        tokio::spawn(async move {
+            broker
+                .put(&ns(), &stream("s"), vec![keyed("k", 0, number(n))])
+                .await
+                .unwrap()
+        })
+    };
+    let settle = async || {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let before = put(1);
+    settle().await;
+    let broker = rig.broker.clone();
+    let split = tokio::spawn(async move { broker.split(&ns(), &stream("s"), &shard(0), None).await });
+    settle().await;
+    let after = put(2);
+    settle().await;
+    assert!(!before.is_finished() && !split.is_finished() && !after.is_finished());
+    drop(hold);
+    split.await.unwrap().unwrap();
+    for (task, index, n) in [(before, 0, 1), (after, 1, 2)] {
+        assert_eq!(task.await.unwrap()[0].as_ref().unwrap().shard, shard(index));
+        assert_eq!(numbers(&rig.read_all("s", index, Position::Trim).await), [n]);
+    }
+}
+
 /// Reads all shards, parents before children, as a consumer must.
 async fn read_in_lineage(source: &dyn StreamSource) -> Vec<(ShardId, Record)> {
     let shards: Vec<ShardInfo> = source.shards().await.unwrap();
