@@ -5,11 +5,13 @@
 
 use super::body::{self, Posted};
 use super::event::Event;
+use super::finish::Finish;
 use super::protocol::{Handover, Next};
 use super::run::Process;
 use crate::in_process::{MAX_RESPONSE, too_large};
 use crate::text::function_error;
 use bytes::Bytes;
+use futures::FutureExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -42,7 +44,12 @@ type Reply = Response<Full<Bytes>>;
 /// The listener and connections of one process.
 #[derive(Clone)]
 pub(super) struct Connections {
+    process: Arc<Process>,
+    places: Arc<Semaphore>,
     tasks: TaskTracker,
+    /// The process has ended: nothing new is waited for.
+    ended: CancellationToken,
+    /// Patience is over.
     cut: CancellationToken,
 }
 
@@ -50,52 +57,67 @@ impl Connections {
     /// Serves `listener` for `process` until [`Connections::end`].
     pub(super) fn serve(listener: TcpListener, process: Arc<Process>) -> Self {
         let all = Self {
+            process,
+            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             tasks: TaskTracker::new(),
+            ended: CancellationToken::new(),
             cut: CancellationToken::new(),
         };
-        let (tasks, cut) = (all.tasks.clone(), all.cut.clone());
-        tokio::spawn(async move {
-            let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-            loop {
-                let stream = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    () = cut.cancelled() => return,
-                };
-                let Ok((stream, _)) = stream else {
+        let accepting = all.clone();
+        all.tasks.spawn(async move { accepting.accept(listener).await });
+        all
+    }
+
+    async fn accept(&self, listener: TcpListener) {
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.take(stream),
                     // Out of descriptors, most likely; trying at once would only burn time.
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                };
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    continue;
-                };
-                let (process, cut) = (Arc::clone(&process), cut.clone());
-                tasks.spawn(async move {
-                    let _place = place;
-                    tokio::select! {
-                        () = connection(stream, process) => {}
-                        () = cut.cancelled() => {}
-                    }
-                });
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+                () = self.ended.cancelled() => break,
+            }
+        }
+        // What the process connected before it ended counts, and is there already.
+        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+            self.take(stream);
+        }
+    }
+
+    fn take(&self, stream: TcpStream) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return;
+        };
+        let (process, cut, tasks) = (Arc::clone(&self.process), self.cut.clone(), self.tasks.clone());
+        self.tasks.spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = connection(stream, process, tasks) => {}
+                () = cut.cancelled() => {}
             }
         });
-        all
     }
 
     /// For a process that has ended: lets its connections be read to their ends for at most `patience`, so
     /// that an answer it sent just before counts, then cuts them.
     pub(super) async fn end(self, patience: Duration) {
+        self.ended.cancel();
         self.tasks.close();
         let _ = timeout(patience, self.tasks.wait()).await;
         self.cut.cancel();
     }
 }
 
-async fn connection(stream: TcpStream, process: Arc<Process>) {
+async fn connection(stream: TcpStream, process: Arc<Process>, tasks: TaskTracker) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch Nagle's algorithm off");
     }
-    let service = service_fn(|request| handle(Arc::clone(&process), request));
+    let service = service_fn(|request: Request<Incoming>| {
+        // What is posted is taken even if its sender has gone; who asked for work and has gone gets none.
+        let goes_on = (request.method() == Method::POST).then(|| tasks.clone());
+        Finish::new(handle(Arc::clone(&process), request), goes_on)
+    });
     let mut server = hyper::server::conn::http1::Builder::new();
     let served = server
         .auto_date_header(false)
@@ -182,8 +204,10 @@ async fn answer(process: &Arc<Process>, id: &str, request: Request<Incoming>, re
             (false, _) => Outcome::FunctionError(reported(FunctionErrorKind::Raised, &head.headers, &bytes)),
         },
         Ok(Posted::TooLarge(length)) => Outcome::FunctionError(too_large(length)),
-        // Seen by the connection too, which then knows whether the process comes back.
-        Err(_) => return refusal(StatusCode::BAD_REQUEST, "InvalidBody", "the body is not complete"),
+        Err(error) => {
+            broken_off(process, &error).await;
+            return refusal(StatusCode::BAD_REQUEST, "InvalidBody", "the body is not complete");
+        }
     };
     let too_large =
         matches!(&outcome, Outcome::FunctionError(e) if e.kind == FunctionErrorKind::ResponseTooLarge);

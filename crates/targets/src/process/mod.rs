@@ -11,6 +11,7 @@ mod body;
 mod command;
 mod death;
 mod event;
+mod finish;
 mod invoker;
 mod output;
 mod pool;

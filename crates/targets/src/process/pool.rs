@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 pub struct PoolOptions {
     /// How long an invocation waits for a process before it is refused as throttled.
     pub capacity_wait: Duration,
-    /// How long a process stays idle before it is ended; one process of a function always stays.
+    /// How long a process stays idle before it is ended; the last idle one of a function stays.
     pub idle_after: Duration,
     /// How long a process may take to end after SIGTERM before SIGKILL.
     pub stop_grace: Duration,
@@ -382,13 +382,13 @@ impl Pool {
         });
     }
 
-    /// Ends processes that have been idle for long, all but one.
+    /// Ends processes that have been idle for long, but never the last that is free.
     fn sweep(&self, now: Instant) {
         let surplus: Vec<_> = {
             let mut state = self.state();
             let idle = |since: Instant| now.saturating_duration_since(since) >= self.options.idle_after;
             let count = state.ready.iter().take_while(|(since, _)| idle(*since)).count();
-            let most = usize::try_from(state.live.saturating_sub(1)).unwrap_or(usize::MAX);
+            let most = state.ready.len().saturating_sub(1);
             state.ready.drain(..count.min(most)).collect()
         };
         for (_, process) in surplus {

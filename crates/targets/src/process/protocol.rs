@@ -272,6 +272,11 @@ impl Protocol {
         }
     }
 
+    /// Why the process was condemned, if it was.
+    pub(super) fn doomed(&self) -> Option<Doom> {
+        self.doom.clone()
+    }
+
     /// Condemns the process if it is free.
     pub(super) fn retire(&mut self) -> bool {
         let free = matches!(self.phase, Phase::Idle { .. } | Phase::Away { pending: None, .. });

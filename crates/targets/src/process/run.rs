@@ -159,17 +159,18 @@ pub(super) async fn supervise(
         let process = Arc::clone(&process);
         tokio::spawn(async move { process.output.pump().await })
     };
-    let doom = watch(&pool, &process, &mut group).await;
+    let condemned = watch(&pool, &process, &mut group).await;
     pool.unlist(&process);
-    let gentle = matches!(doom, Some(Doom::Retired | Doom::Closed));
+    let gentle = matches!(condemned, Some(Doom::Retired | Doom::Closed));
     let status = group.stop(gentle.then_some(pool.options().stop_grace)).await;
     connections.end(LAST_BYTES).await;
     if timeout(LAST_BYTES, &mut reader).await.is_err() {
         reader.abort();
     }
-    let (starting, held) = {
+    // Asked only now: what the process sent last may have condemned it, or answered.
+    let (doom, starting, held) = {
         let mut protocol = process.protocol();
-        (protocol.starting(), protocol.end())
+        (protocol.doomed(), protocol.starting(), protocol.end())
     };
     let tail = process.output.tail(TAIL);
     let death = Death {
