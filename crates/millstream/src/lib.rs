@@ -1,14 +1,52 @@
-//! Millstream, to embed: durable streams mapped to functions with the semantics of AWS Lambda's event source
-//! mappings.
+//! Millstream inside a Rust program: durable streams mapped to closures, with the semantics of AWS Lambda's event
+//! source mappings. Records survive crashes, are batched, retried, split and handled in order per key.
 //!
-//! [`System`] is the composition root: one node with its own durable streams, as the server runs it.
+//! ```no_run
+//! use millstream::{Batch, Millstream};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let running = Millstream::builder()
+//!     .data_dir("./data")
+//!     .stream("orders", 4)
+//!     .function("bill", |batch: Batch| async move {
+//!         println!("{} orders", batch.records().len());
+//!         Ok::<_, std::io::Error>(())
+//!     })
+//!     .mapping("billing", |m| m.stream("orders").function("bill").batch_size(100))
+//!     .start()
+//!     .await?;
+//! running.put("orders", "customer-17", r#"{"item": 3}"#).await?;
+//! running.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Builder`] declares what there is to be, [`Running`] is what runs. Below them [`Assembly`] is the composition
+//! root: the one place that names the concrete store, broker and targets. The server uses it too.
+//!
+//! **Delivery is at least once**: a closure sees a record again after a failure, a crash, or a shutdown that had
+//! to cut it off. [`Batch`] carries an idempotency key.
 
-mod clock;
+mod assembly;
+mod builder;
+mod declared;
+mod error;
+mod mapping;
+mod running;
 mod system;
 
-pub use clock::{SystemClock, SystemEntropy};
-pub use millstream_engine::failpoint;
-pub use millstream_engine::{NodeOptions, Shutdown, manage, view};
-pub use millstream_store::{DbOptions, Health, JournalOptions};
-pub use millstream_targets::{InProcess, PoolOptions};
-pub use system::{StartError, System, SystemOptions};
+pub use assembly::{Assembly, AssemblyOptions};
+pub use builder::{Builder, Millstream};
+pub use declared::FunctionSettings;
+pub use error::{Invalid, PutFailed, StartError, WaitError};
+pub use mapping::MappingSettings;
+pub use running::Running;
+pub use system::{NoEntropy, SystemClock, SystemEntropy};
+
+pub use millstream_engine::{Shutdown, failpoint, manage, view};
+pub use millstream_ports::{
+    HashKey, PutEntry, PutError, PutReceipt, ShardDescription, StreamDescription, StreamError, Streams,
+};
+pub use millstream_targets::{Batch, BoxError, CallContext, InProcess, JsonEvent, PoolOptions, Response};
+pub use millstream_types as types;
+pub use millstream_types::{Record, StreamSpec};

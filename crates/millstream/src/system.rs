@@ -1,152 +1,130 @@
-//! The composition root: the one place that names the adapters, in the order in which they start and stop.
+//! The real clocks and real randomness: the only place where the program reads either for the engine.
 
-use crate::clock::{SystemClock, SystemEntropy};
-use millstream_broker::Broker;
-use millstream_engine::manage::{Manager, ManagerPorts};
-use millstream_engine::{Node, NodeOptions, NodePorts, Shutdown};
-use millstream_ports::{Clock, Entropy, Streams};
-use millstream_store::{
-    CatalogStore, Db, DbOptions, DiscardStore, Health, Journal, JournalOptions, LedgerStore, OutboxStore,
-};
-use millstream_targets::{Factory, InProcess, PoolOptions};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch;
+use futures::future::BoxFuture;
+use millstream_ports::{Clock, Entropy};
+use millstream_types::{Mono, Now, Wall};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How a system runs.
-#[derive(Clone, Debug)]
-pub struct SystemOptions {
-    /// Where everything durable is kept; made if missing. One process at a time.
-    pub data_dir: PathBuf,
-    /// The database.
-    pub db: DbOptions,
-    /// The engine.
-    pub node: NodeOptions,
-    /// Progress and history.
-    pub journal: JournalOptions,
-    /// Pools of function processes.
-    pub pools: PoolOptions,
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    start: Instant,
 }
 
-impl SystemOptions {
-    /// The defaults, with everything kept in `data_dir`.
-    #[must_use]
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+impl Default for SystemClock {
+    fn default() -> Self {
         Self {
-            data_dir: data_dir.into(),
-            db: DbOptions::default(),
-            node: NodeOptions::default(),
-            journal: JournalOptions::default(),
-            pools: PoolOptions::default(),
+            start: Instant::now(),
         }
     }
 }
 
-/// Why a system did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data directory cannot be made.
-    #[error("the data directory {path} cannot be made: {source}")]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The database cannot be opened.
-    #[error(transparent)]
-    Open(#[from] millstream_store::OpenError),
-    /// The catalog cannot be read.
-    #[error("the catalog cannot be read: {0}")]
-    Catalog(#[from] millstream_store::StoreError),
-    /// The streams cannot be read.
-    #[error(transparent)]
-    Streams(#[from] millstream_broker::OpenError),
-    /// The operating system refuses something that every start needs.
-    #[error("the operating system refuses a thread or randomness: {0}")]
-    System(#[from] std::io::Error),
-    /// The engine did not start.
-    #[error(transparent)]
-    Engine(#[from] millstream_engine::StartError),
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mono = self.start.elapsed();
+        Now {
+            wall: Wall(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+            mono: Mono(u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    fn sleep_until(&self, at: Mono) -> BoxFuture<'static, ()> {
+        // What is too far away for an Instant is as good as never: some 500 years.
+        let deadline = self.start.checked_add(Duration::from_nanos(at.0));
+        Box::pin(async move {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
 }
 
-/// A running node with its own durable streams.
-pub struct System {
-    db: Db,
-    broker: Arc<Broker>,
-    node: Option<Node>,
-    manager: Manager,
+/// The system gave no random bits to start from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random numbers: {0}")]
+pub struct NoEntropy(String);
+
+/// Random bits for ids and jitter: xoshiro256++ from 256 bits of the system, so that a draw costs nanoseconds and
+/// cannot fail. Not for secrets.
+#[derive(Debug)]
+pub struct SystemEntropy {
+    state: Mutex<[u64; 4]>,
 }
 
-impl System {
-    /// Opens what is durable, then starts the engine: every mapping goes on where it was.
+impl SystemEntropy {
+    /// A generator of its own.
     ///
     /// # Errors
-    /// Any [`StartError`]; then nothing runs.
-    pub async fn start(options: SystemOptions, in_process: Arc<InProcess>) -> Result<Self, StartError> {
-        let SystemOptions { data_dir, db, node, journal, pools } = options;
-        std::fs::create_dir_all(&data_dir)
-            .map_err(|source| StartError::DataDir { path: data_dir.clone(), source })?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new()?);
-        let factory = Arc::new(Factory::new(in_process, pools)?);
-        let opening = tokio::task::spawn_blocking(move || Db::open(&data_dir, db));
-        let db = opening.await.map_err(std::io::Error::other)??;
-        let catalog = Arc::new(CatalogStore::open(db.clone())?);
-        let broker = Arc::new(Broker::open(db.clone(), clock.clone()).await?);
-        let outbox = OutboxStore::new(db.clone());
-        let journal = Arc::new(Journal::new(db.clone(), &outbox, journal));
-        let ports = NodePorts {
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            catalog: catalog.clone(),
-            journal,
-            sources: broker.clone(),
-            destinations: broker.clone(),
-            outbox: Arc::new(outbox),
-            functions: factory,
-        };
-        let node = Node::start(node, ports).await?;
-        let manager = Manager::new(ManagerPorts {
-            catalog,
-            sources: broker.clone(),
-            destinations: broker.clone(),
-            clock,
-            entropy,
-            live: node.live(),
-            ledger: Arc::new(LedgerStore::new(db.clone())),
-            discards: Arc::new(DiscardStore::new(db.clone())),
-        });
-        Ok(Self { db, broker, node: Some(node), manager })
+    /// If the system gives no random bits.
+    pub fn new() -> Result<Self, NoEntropy> {
+        let mut state = [0; 4];
+        for word in &mut state {
+            *word = getrandom::u64().map_err(|e| NoEntropy(e.to_string()))?;
+        }
+        // The generator stays at zero for ever if it starts there.
+        state[0] |= 1;
+        Ok(Self {
+            state: Mutex::new(state),
+        })
+    }
+}
+
+impl Entropy for SystemEntropy {
+    fn next_u64(&self) -> u64 {
+        next(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One step of xoshiro256++ (Blackman and Vigna, public domain).
+fn next(s: &mut [u64; 4]) -> u64 {
+    let out = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+    let t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = s[3].rotate_left(45);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_is_the_published_one() {
+        let mut s = [1, 2, 3, 4];
+        let got: Vec<u64> = (0..4).map(|_| next(&mut s)).collect();
+        assert_eq!(
+            got,
+            [
+                41_943_041,
+                58_720_359,
+                3_588_806_011_781_223,
+                3_591_011_842_654_386
+            ]
+        );
     }
 
-    /// Mappings, functions, history.
-    #[must_use]
-    pub fn manager(&self) -> Manager {
-        self.manager.clone()
+    #[test]
+    fn two_generators_differ() {
+        let (a, b) = (SystemEntropy::new().unwrap(), SystemEntropy::new().unwrap());
+        assert_ne!(a.next_u128(), b.next_u128());
     }
 
-    /// The durable streams.
-    #[must_use]
-    pub fn streams(&self) -> Arc<dyn Streams> {
-        self.broker.clone()
-    }
-
-    /// Whether the database works, as it changes.
-    #[must_use]
-    pub fn health(&self) -> watch::Receiver<Health> {
-        self.db.health()
-    }
-
-    /// Stops in order: the engine lets what runs end within `deadline`, function processes end, the store is
-    /// synced and closed last.
-    pub async fn shutdown(mut self, deadline: Duration) -> Shutdown {
-        let stopped = match self.node.take() {
-            Some(node) => node.shutdown(deadline).await,
-            None => Shutdown::Drained,
-        };
-        self.db.close().await;
-        stopped
+    #[tokio::test]
+    async fn the_clock_goes_on_and_past_sleeps_end_at_once() {
+        let clock = SystemClock::default();
+        let before = clock.now();
+        assert!(before.wall.0 > 1_700_000_000_000);
+        clock.sleep_until(Mono(0)).await;
+        clock
+            .sleep_until(before.mono.plus(Duration::from_millis(2)))
+            .await;
+        assert!(clock.now().mono.since(before.mono) >= Duration::from_millis(2));
     }
 }

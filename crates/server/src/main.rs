@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod server;
 mod units;
 
 use std::process::ExitCode;

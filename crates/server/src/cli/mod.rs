@@ -13,6 +13,7 @@ mod mapping;
 mod names;
 mod output;
 mod paging;
+mod server;
 mod session;
 mod stream;
 mod when;
@@ -41,6 +42,8 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Run the server: durable streams, mappings, functions, and the gRPC API.
+    Server(server::ServerArgs),
     /// Create, watch, change, pause and inspect mappings of a stream to a function.
     #[command(visible_alias = "m", alias = "mappings")]
     Mapping(mapping::MappingArgs),
@@ -75,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<u8, CliError> {
     match command {
+        Command::Server(args) => return server::run(args),
         Command::Mapping(args) => client(mapping::run(args))?,
         Command::Function(args) => client(function::run(args))?,
         Command::Stream(args) => client(stream::run(args))?,
@@ -134,6 +138,7 @@ mod tests {
             "mapping delete totals --yes --server 127.0.0.1:1",
             "ledger list totals --limit 10",
             "discard get 6f9619ff-8b86-4d11-b42d-00c04fc964ff --payload",
+            "server --data-dir d --grpc-addr 127.0.0.1:0 --log-format json --drain-timeout 5s --config x.yaml",
             "config print --grpc-addr 127.0.0.1:0",
             "completion zsh",
         ] {

@@ -11,7 +11,7 @@ mod resolve;
 mod server;
 mod suggest;
 
-pub(crate) use keys::{KEYS, Key};
+pub(crate) use keys::KEYS;
 pub(crate) use problem::Problems;
 pub(crate) use reference::reference;
 pub(crate) use resolve::{Inputs, Resolved, resolve};

@@ -1,0 +1,154 @@
+//! The composition root: opens store, broker and targets, and starts the engine over them; stops them in order.
+
+use crate::error::StartError;
+use crate::system::{SystemClock, SystemEntropy};
+use millstream_broker::Broker;
+use millstream_engine::manage::{Manager, ManagerPorts};
+use millstream_engine::{Node, NodeOptions, NodePorts, Shutdown};
+use millstream_ports::Streams;
+use millstream_store::{
+    CatalogStore, Db, DbOptions, DiscardStore, Journal, JournalOptions, LedgerStore, OutboxStore,
+};
+use millstream_targets::{Factory, InProcess, PoolOptions};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an engine with its own broker is put together.
+#[derive(Clone, Debug)]
+pub struct AssemblyOptions {
+    /// Where everything durable lives; made if it is missing. One process at a time.
+    pub data_dir: PathBuf,
+    /// Most bytes of records read ahead, over all mappings; default 256 MiB.
+    pub byte_budget: usize,
+    /// Free bytes of the disk below which puts are refused: this or 5 % of the file system, whichever is less;
+    /// default 256 MiB.
+    pub free_floor_bytes: u64,
+    /// Memory for blocks read from disk; default 256 MiB.
+    pub block_cache_bytes: usize,
+    /// Memory for data on its way to a table file, of which up to three exist; default 64 MiB.
+    pub write_buffer_bytes: usize,
+    /// How pools of function processes behave.
+    pub pools: PoolOptions,
+}
+
+impl AssemblyOptions {
+    /// The defaults, in this directory.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let db = DbOptions::default();
+        Self {
+            data_dir: data_dir.into(),
+            byte_budget: NodeOptions::default().byte_budget,
+            free_floor_bytes: db.free_floor_bytes,
+            block_cache_bytes: db.block_cache_bytes,
+            write_buffer_bytes: db.write_buffer_bytes,
+            pools: PoolOptions::default(),
+        }
+    }
+
+    fn db(&self) -> DbOptions {
+        DbOptions {
+            free_floor_bytes: self.free_floor_bytes,
+            block_cache_bytes: self.block_cache_bytes,
+            write_buffer_bytes: self.write_buffer_bytes,
+            ..DbOptions::default()
+        }
+    }
+}
+
+/// A running engine over its own store and broker.
+///
+/// Dropped without [`Assembly::drain`] it ends as if the process had died, but for what is queued for the disk.
+pub struct Assembly {
+    // Fields are dropped in this order: what runs, then what it runs on.
+    node: Node,
+    manager: Manager,
+    broker: Broker,
+    db: Db,
+}
+
+impl Assembly {
+    /// Opens everything, takes up every mapping of the catalog, and returns when each has been taken up. The
+    /// closures of `in_process` must be registered before, or the mappings that use them wait for the next start.
+    ///
+    /// Must be called within a tokio runtime of several threads.
+    ///
+    /// # Errors
+    /// Any [`StartError`] that is not about declarations.
+    pub async fn start(options: AssemblyOptions, in_process: Arc<InProcess>) -> Result<Self, StartError> {
+        let clock = Arc::new(SystemClock::default());
+        let entropy = Arc::new(SystemEntropy::new()?);
+        let functions = Factory::new(in_process, options.pools.clone()).map_err(StartError::Thread)?;
+        let byte_budget = options.byte_budget;
+        let (db, catalog) = open(options).await?;
+        let broker = Broker::open(db.clone(), clock.clone()).await?;
+        let outbox = OutboxStore::new(db.clone());
+        let ports = NodePorts {
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            catalog: Arc::new(catalog.clone()),
+            journal: Arc::new(Journal::new(db.clone(), &outbox, JournalOptions::default())),
+            sources: Arc::new(broker.clone()),
+            destinations: Arc::new(broker.clone()),
+            outbox: Arc::new(outbox),
+            functions: Arc::new(functions),
+        };
+        let node = Node::start(NodeOptions { byte_budget }, ports).await?;
+        let manager = Manager::new(ManagerPorts {
+            catalog: Arc::new(catalog),
+            sources: Arc::new(broker.clone()),
+            destinations: Arc::new(broker.clone()),
+            clock,
+            entropy,
+            live: node.live(),
+            ledger: Arc::new(LedgerStore::new(db.clone())),
+            discards: Arc::new(DiscardStore::new(db.clone())),
+        });
+        Ok(Self {
+            node,
+            manager,
+            broker,
+            db,
+        })
+    }
+
+    /// Mappings, functions and history.
+    #[must_use]
+    pub fn manager(&self) -> Manager {
+        self.manager.clone()
+    }
+
+    /// The streams of the built-in broker.
+    #[must_use]
+    pub fn streams(&self) -> Arc<dyn Streams> {
+        Arc::new(self.broker.clone())
+    }
+
+    /// Starts nothing more, lets running attempts end within `deadline`, ends function processes, stores all
+    /// progress, and closes the database last. Whatever still uses [`Assembly::streams`] fails from then on.
+    pub async fn drain(self, deadline: Duration) -> Shutdown {
+        let Self {
+            node,
+            manager,
+            broker,
+            db,
+        } = self;
+        let ended = node.shutdown(deadline).await;
+        drop((manager, broker));
+        db.close().await;
+        ended
+    }
+}
+
+/// Opening reads the disk, perhaps for seconds after a crash: off the runtime's threads.
+async fn open(options: AssemblyOptions) -> Result<(Db, CatalogStore), StartError> {
+    let opening = tokio::task::spawn_blocking(move || {
+        let db = Db::open(&options.data_dir.join("db"), options.db())?;
+        let catalog = CatalogStore::open(db.clone()).map_err(StartError::Catalog)?;
+        Ok((db, catalog))
+    });
+    opening
+        .await
+        .map_err(|e| StartError::Interrupted(e.to_string()))?
+}

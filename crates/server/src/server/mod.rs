@@ -1,0 +1,158 @@
+//! The server: composes engine and front door, and stops them in order.
+//!
+//! Stages of a stop, under one deadline: the front door says NOT_SERVING, ends its watches and refuses new calls;
+//! running invocations end and their progress is stored; function processes end; the database closes last. A
+//! second signal ends the process at once, as a crash would: nothing acknowledged is lost.
+
+mod logging;
+mod signals;
+
+use crate::config::ServerConfig;
+use millstream::{Assembly, AssemblyOptions, InProcess, Shutdown, StartError};
+use millstream_control::{BoundServer, ControlOptions, ControlServices, ServeError, serve};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use signals::Signal;
+
+/// Longest time that calls may take to finish after the stop began, whatever the drain timeout.
+const CALLS_DRAIN: Duration = Duration::from_secs(10);
+/// What tests set to make the engine fail at named places.
+const FAILPOINTS: &str = "MILLSTREAM_FAILPOINTS";
+
+/// Why the server did not run, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The runtime or the signal handlers cannot be made.
+    #[error("the server's runtime cannot be started: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The engine did not start.
+    #[error(transparent)]
+    Engine(#[from] StartError),
+    /// The front door did not open.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Fail points were set that cannot be.
+    #[error("{FAILPOINTS}: {0}")]
+    Failpoints(String),
+}
+
+/// How the server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Everything that ran has ended and is stored.
+    Drained,
+    /// The drain deadline passed; what still ran will be tried again by the next start.
+    Deadline,
+}
+
+/// Runs until a signal stops it. `ready` is called once every mapping has been taken up and calls are served.
+///
+/// # Errors
+/// Any [`RunError`].
+pub(crate) fn run(config: &ServerConfig, ready: impl FnOnce(SocketAddr)) -> Result<Stopped, RunError> {
+    logging::init(config);
+    if let Ok(text) = std::env::var(FAILPOINTS) {
+        millstream::failpoint::configure(&text).map_err(RunError::Failpoints)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve_until_stopped(config, ready));
+    // Blocking tasks may still hang on a dead disk; nothing durable depends on them.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve_until_stopped(
+    config: &ServerConfig,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<Stopped, RunError> {
+    let stop = signals::watch()?;
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, data_dir = %config.data_dir.display(), pid = std::process::id(), "starting");
+    let assembly = Assembly::start(assembly_options(config), Arc::new(InProcess::new())).await?;
+    let closing = CancellationToken::new();
+    let server = match open_door(config, &assembly, closing.clone()).await {
+        Ok(server) => server,
+        Err(e) => {
+            assembly.drain(config.drain_timeout).await;
+            return Err(e.into());
+        }
+    };
+    let addr = server.local_addr();
+    tracing::info!(grpc = %addr, "ready");
+    ready(addr);
+    let served = tokio::spawn(server.stopped());
+    wait(stop, &served).await;
+    stop_all(config, assembly, &closing, served).await
+}
+
+fn assembly_options(config: &ServerConfig) -> AssemblyOptions {
+    let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut options = AssemblyOptions::new(&config.data_dir);
+    options.byte_budget = bytes(config.byte_budget);
+    options.free_floor_bytes = config.free_floor;
+    options.block_cache_bytes = bytes(config.block_cache);
+    options.write_buffer_bytes = bytes(config.write_buffer);
+    options
+}
+
+async fn open_door(
+    config: &ServerConfig,
+    assembly: &Assembly,
+    closing: CancellationToken,
+) -> Result<BoundServer, ServeError> {
+    let mut options = ControlOptions::new(config.grpc_addr);
+    options.drain = config.drain_timeout.min(CALLS_DRAIN);
+    let services = ControlServices {
+        manager: assembly.manager(),
+        streams: assembly.streams(),
+    };
+    serve(options, services, closing).await
+}
+
+type Served = tokio::task::JoinHandle<Result<(), ServeError>>;
+
+/// Until the first signal, or until the front door ends by itself.
+async fn wait(stop: oneshot::Receiver<Signal>, served: &Served) {
+    let ended = async {
+        while !served.is_finished() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        signal = stop => tracing::info!(signal = ?signal.ok(), "stopping; a second signal ends at once"),
+        () = ended => tracing::error!("the gRPC server ended by itself; stopping"),
+    }
+}
+
+async fn stop_all(
+    config: &ServerConfig,
+    assembly: Assembly,
+    closing: &CancellationToken,
+    served: Served,
+) -> Result<Stopped, RunError> {
+    let by_itself = served.is_finished();
+    closing.cancel();
+    let (served, drained) = tokio::join!(served, assembly.drain(config.drain_timeout));
+    match served.map_err(ServeError::from).and_then(|ended| ended) {
+        Err(e) if by_itself => return Err(e.into()),
+        Err(e) => tracing::warn!(error = %e, "the gRPC server did not end cleanly"),
+        Ok(()) => {}
+    }
+    match drained {
+        Shutdown::Drained => {
+            tracing::info!("stopped; everything that ran has ended and is stored");
+            Ok(Stopped::Drained)
+        }
+        Shutdown::Forced => {
+            tracing::warn!(
+                drain_timeout = ?config.drain_timeout,
+                "stopped at the deadline; what still ran is tried again by the next start"
+            );
+            Ok(Stopped::Deadline)
+        }
+    }
+}
