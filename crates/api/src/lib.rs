@@ -12,6 +12,6 @@ pub mod v1 {
 /// `google.protobuf.FileDescriptorSet`; what server reflection serves.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/millstream_descriptor.bin"));
 
-/// Largest message of [`v1::stream_service_server::StreamService`] and of answers that carry a payload, in bytes:
-/// a put of 10 MiB and its frame. Clients set it as their limit too; every other service has tonic's 4 MiB.
+/// Largest message that carries payloads, in bytes: a put of 10 MiB and its frame. Clients of `StreamService`,
+/// `FunctionService` and `DiscardService` set it as their limit too; all other messages have tonic's 4 MiB.
 pub const MAX_PAYLOAD_MESSAGE_BYTES: usize = 12 * 1024 * 1024;

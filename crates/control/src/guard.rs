@@ -116,7 +116,7 @@ struct Shared {
     bulk: Arc<Semaphore>,
     invocations: Arc<Semaphore>,
     watches: Arc<Semaphore>,
-    shutdown: CancellationToken,
+    ending: CancellationToken,
 }
 
 /// The services behind their limits.
@@ -127,15 +127,15 @@ pub(crate) struct Guard<S> {
 }
 
 impl<S> Guard<S> {
-    /// `shutdown` ends the calls that would stay open.
-    pub(crate) fn new(inner: S, limits: &Limits, shutdown: CancellationToken) -> Self {
+    /// `ending` ends the calls that would stay open.
+    pub(crate) fn new(inner: S, limits: &Limits, ending: CancellationToken) -> Self {
         let permits = |n: usize| Arc::new(Semaphore::new(n.min(Semaphore::MAX_PERMITS)));
         let shared = Shared {
             calls: permits(limits.calls),
             bulk: permits(limits.bulk_calls),
             invocations: permits(limits.invocations),
             watches: permits(limits.watches),
-            shutdown,
+            ending,
         };
         Self {
             inner,
@@ -199,7 +199,7 @@ where
                     Ok(permit) => permit,
                     Err(refused) => return Ok(refused.into_http()),
                 };
-                let ends = (class == Class::Watch).then(|| shared.shutdown.clone());
+                let ends = (class == Class::Watch).then(|| shared.ending.clone());
                 inner
                     .call(request)
                     .await
@@ -250,18 +250,18 @@ impl HttpBody for Guarded {
         if self.ended {
             return Poll::Ready(None);
         }
-        if let Some(ends) = &mut self.ends
+        // What is there is sent first, e.g. the last word of a health watch; the drain bounds how long.
+        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        if frame.is_pending()
+            && let Some(ends) = &mut self.ends
             && ends.as_mut().poll(cx).is_ready()
         {
             self.ended = true;
             let mut trailers = http::HeaderMap::new();
-            return Poll::Ready(Some(
-                status::shutting_down()
-                    .add_header(&mut trailers)
-                    .map(|()| Frame::trailers(trailers)),
-            ));
+            let written = status::shutting_down().add_header(&mut trailers);
+            return Poll::Ready(Some(written.map(|()| Frame::trailers(trailers))));
         }
-        Pin::new(&mut self.inner).poll_frame(cx)
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Connections, no more than allowed at once.
 
 use futures::Stream;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,26 +9,30 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// How long to wait when the system refuses a connection, e.g. because it is out of file descriptors.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The connections of a listener. A permit is taken before a connection is accepted and kept as long as it lives;
-/// beyond the limit, connections wait in the system's queue.
-pub(crate) fn connections(listener: TcpListener, limit: usize) -> impl Stream<Item = io::Result<Connection>> {
+/// beyond the limit, connections wait in the system's queue. `cut` ends all of them at once, whatever they do.
+pub(crate) fn connections(
+    listener: TcpListener,
+    limit: usize,
+    cut: CancellationToken,
+) -> impl Stream<Item = io::Result<Connection>> {
     let permits = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-    futures::stream::unfold((listener, permits), |(listener, permits)| async move {
+    futures::stream::unfold((listener, permits, cut), |(listener, permits, cut)| async move {
         // The semaphore is never closed.
         let permit = permits.clone().acquire_owned().await.ok()?;
         let stream = accept(&listener).await;
-        Some((
-            Ok(Connection {
-                stream,
-                _permit: permit,
-            }),
-            (listener, permits),
-        ))
+        let connection = Connection {
+            stream,
+            cut: Box::pin(cut.clone().cancelled_owned()),
+            _permit: permit,
+        };
+        Some((Ok(connection), (listener, permits, cut)))
     })
 }
 
@@ -50,6 +55,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 /// A connection and its permit.
 pub(crate) struct Connection {
     stream: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -67,6 +73,10 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // A connection always reads, also while its calls run: this is where it learns of its end.
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

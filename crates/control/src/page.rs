@@ -129,7 +129,7 @@ mod tests {
         );
         assert_eq!(open("mappings/default", "").unwrap(), None);
         let mut mangled = token.clone();
-        mangled.replace_range(14..15, if &token[14..15] == "A" { "B" } else { "A" });
+        mangled.replace_range(12..13, if &token[12..13] == "A" { "B" } else { "A" });
         for (scope, token) in [
             ("mappings/other", &*token),
             ("mappings/default", &mangled),

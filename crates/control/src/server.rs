@@ -118,8 +118,9 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, true).await;
     let routes = add_reflection(services::routes(services).add_service(health_service))?;
-    let guard = Guard::new(routes.prepare(), &limits, shutdown.clone());
-    let connections = incoming::connections(listener, limits.connections);
+    let (ending, cut) = (CancellationToken::new(), CancellationToken::new());
+    let guard = Guard::new(routes.prepare(), &limits, ending.clone());
+    let connections = incoming::connections(listener, limits.connections, cut.clone());
     let stopping = shutdown.clone();
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(limits.streams_per_connection)
@@ -128,18 +129,32 @@ pub async fn serve(
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .serve_with_incoming_shutdown(guard, connections, async move {
             stopping.cancelled().await;
+            // In this order, so that whoever watches health is told why its watch ends.
             set_health(&health, false).await;
+            ending.cancel();
         });
-    let task = tokio::spawn(async move {
-        tokio::select! {
-            ended = server => ended.map_err(ServeError::from),
-            () = async { shutdown.cancelled().await; tokio::time::sleep(drain).await } => {
-                tracing::warn!(?drain, "gRPC calls did not finish in time and were cut off");
-                Ok(())
-            }
-        }
-    });
+    let task = tokio::spawn(run(server, shutdown, drain, cut));
     Ok(BoundServer { addr: local, task })
+}
+
+/// Runs the server; when it does not stop within `drain` of the shutdown, cuts its connections.
+async fn run(
+    server: impl Future<Output = Result<(), tonic::transport::Error>>,
+    shutdown: CancellationToken,
+    drain: Duration,
+    cut: CancellationToken,
+) -> Result<(), ServeError> {
+    let mut server = std::pin::pin!(server);
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(drain).await;
+    };
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        () = overdue => tracing::warn!(?drain, "gRPC calls did not finish in time and are cut off"),
+    }
+    cut.cancel();
+    Ok(server.await?)
 }
 
 async fn set_health(reporter: &HealthReporter, serving: bool) {

@@ -5,7 +5,7 @@ use crate::guard::Deadline;
 use crate::refusal::{Refusal, Refusals};
 use crate::{names, page, status};
 use millstream_api::v1;
-use millstream_engine::manage::{FunctionView, ManageError, Manager, NewFunction};
+use millstream_engine::manage::{FunctionView, ManageError, Manager, NewFunction, check_request_id};
 use millstream_types::{FunctionName, Namespace};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -45,6 +45,8 @@ impl v1::function_service_server::FunctionService for Functions {
         let name = refusals.take(names::id("function_id", &r.function_id));
         let spec = convert::new_spec(&f, &mut refusals);
         let Some(name) = name.filter(|_| refusals.is_empty()) else {
+            let request_id = Some(r.request_id.as_str()).filter(|id| !id.is_empty());
+            refusals.merge("", check_request_id(request_id).into_iter().collect());
             refusals.merge(convert::PREFIX, self.0.check_function(&spec));
             return Err(refusals.into_status());
         };

@@ -6,7 +6,7 @@ use crate::refusal::{Refusal, Refusals};
 use crate::{names, page, status};
 use futures::stream::BoxStream;
 use millstream_api::v1;
-use millstream_engine::manage::{ManageError, Manager, NewMapping};
+use millstream_engine::manage::{ManageError, Manager, NewMapping, check_request_id};
 use millstream_engine::view::MappingView;
 use millstream_types::{MappingName, Namespace};
 use tonic::{Request, Response, Status};
@@ -160,6 +160,8 @@ impl Mappings {
             }
             spec => {
                 // All at once: what cannot be read, and what breaks a rule.
+                let request_id = Some(r.request_id.as_str()).filter(|id| !id.is_empty());
+                refusals.merge("", check_request_id(request_id).into_iter().collect());
                 refusals.merge(
                     convert::PREFIX,
                     spec.map_or_else(Vec::new, |s| self.0.check_mapping(&s)),

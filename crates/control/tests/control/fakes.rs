@@ -18,9 +18,9 @@ use millstream_types::durable::{Discard, LedgerEntry};
 use millstream_types::ids::DiscardId;
 use millstream_types::*;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -355,6 +355,9 @@ pub(crate) struct FakeLive {
     pub(crate) shards: Mutex<Vec<ShardInspection>>,
     pub(crate) changes: broadcast::Sender<(MappingId, MappingStatus)>,
     pub(crate) outcome: Mutex<Option<Outcome>>,
+    /// Makes functions never answer; `called` tells that one was called.
+    pub(crate) hangs: AtomicBool,
+    pub(crate) called: Arc<Notify>,
 }
 
 impl Default for FakeLive {
@@ -363,6 +366,8 @@ impl Default for FakeLive {
             shards: Mutex::default(),
             changes: broadcast::channel(4).0,
             outcome: Mutex::default(),
+            hangs: AtomicBool::new(false),
+            called: Arc::default(),
         }
     }
 }
@@ -389,6 +394,9 @@ impl Live for FakeLive {
         subscribe(&self.changes).map(|c| c.map_err(|_| Lagged)).boxed()
     }
     async fn invoker(&self, _: &Namespace, function: &FunctionName) -> Result<Arc<dyn Invoker>, String> {
+        if self.hangs.load(SeqCst) {
+            return Ok(Arc::new(Hangs(self.called.clone())));
+        }
         let outcome = self.outcome.lock().unwrap().clone();
         outcome
             .map(|o| Arc::new(Answers(o)) as _)
@@ -408,6 +416,23 @@ impl Invoker for Answers {
     }
     async fn invoke(&self, _: Invocation) -> Outcome {
         self.0.clone()
+    }
+    fn status(&self) -> PoolStatus {
+        PoolStatus::default()
+    }
+    async fn close(&self) {}
+}
+
+struct Hangs(Arc<Notify>);
+
+#[async_trait]
+impl Invoker for Hangs {
+    fn body(&self) -> Body {
+        Body::Json
+    }
+    async fn invoke(&self, _: Invocation) -> Outcome {
+        self.0.notify_one();
+        std::future::pending().await
     }
     fn status(&self) -> PoolStatus {
         PoolStatus::default()

@@ -78,7 +78,8 @@ async fn a_mapping_lives() {
 #[tokio::test]
 async fn what_is_wrong_is_told_all_at_once() {
     let w = World::start().await;
-    let mut request = new_mapping("Not A Name");
+    let mut request = new_mapping("m");
+    request.mapping_id = "Not A Name".into();
     request.request_id = "x".repeat(65);
     let m = request.mapping.as_mut().unwrap();
     (m.batch_size, m.parallelization_factor, m.maximum_retry_attempts) = (Some(-1), Some(11), Some(-2));
@@ -88,6 +89,7 @@ async fn what_is_wrong_is_told_all_at_once() {
     let expected = [
         "mapping_id",
         "mapping.batch_size",
+        "request_id",
         "mapping.parallelization_factor",
         "mapping.maximum_retry_attempts",
     ];

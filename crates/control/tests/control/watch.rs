@@ -5,6 +5,7 @@ use millstream_api::v1;
 use millstream_api::v1::watch_mappings_response::Event;
 use std::time::Duration;
 use tonic::{Code, Status, Streaming};
+use tonic_health::ServingStatus;
 
 async fn watch(w: &World) -> Streaming<v1::WatchMappingsResponse> {
     let request = v1::WatchMappingsRequest {
@@ -97,26 +98,37 @@ async fn watches_end_at_shutdown_and_do_not_delay_it() {
         service: String::new(),
     };
     let mut health = health.watch(request).await.unwrap().into_inner();
-    health.message().await.unwrap();
+    let serving = |message: Option<tonic_health::pb::HealthCheckResponse>| {
+        message.expect("a watch ends with a status").status == ServingStatus::Serving as i32
+    };
+    assert!(serving(health.message().await.unwrap()));
     w.shutdown.cancel();
     let status = next(&mut seen).await.unwrap_err();
     assert_eq!(
         (status.code(), reason(&status).as_str()),
         (Code::Unavailable, "SHUTTING_DOWN")
     );
-    drop(w.channel);
+    assert!(
+        !serving(health.message().await.unwrap()),
+        "it is told before it ends"
+    );
+    assert_eq!(health.message().await.unwrap_err().code(), Code::Unavailable);
     w.server.stopped().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_call_that_does_not_finish_is_cut_off_at_the_end_of_the_drain() {
     let w = World::with(|o| o.drain = Duration::from_millis(1)).await;
-    let mut client = w.streams();
-    // A request whose body never comes.
-    let (_keep, body) = futures::channel::mpsc::unbounded::<v1::PutRecordsRequest>();
-    drop(body);
-    let stuck = tokio::spawn(async move { client.put_records(v1::PutRecordsRequest::default()).await });
-    drop(stuck.await);
+    w.make_function("f").await;
+    w.live.hangs.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut client = w.functions();
+    let request = v1::InvokeFunctionRequest {
+        name: "namespaces/default/functions/f".into(),
+        ..Default::default()
+    };
+    let call = tokio::spawn(async move { client.invoke_function(request).await });
+    w.live.called.notified().await;
     w.shutdown.cancel();
     w.server.stopped().await.unwrap();
+    assert!(call.await.unwrap().is_err());
 }

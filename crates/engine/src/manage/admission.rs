@@ -5,7 +5,7 @@ use super::{NewFunction, NewMapping};
 use millstream_types::{Desired, Function, FunctionName, Mapping, SourceArn};
 
 /// Longest id of a request, in characters.
-pub(super) const MAX_REQUEST_ID: usize = 64;
+const MAX_REQUEST_ID: usize = 64;
 
 /// What a create has to do.
 #[derive(Debug, PartialEq)]
@@ -16,8 +16,10 @@ pub(super) enum Admission<T> {
     Repeated(T),
 }
 
-/// The rule of a request id.
-pub(super) fn check_request_id(id: Option<&str>) -> Option<Violation> {
+/// The rule of a request id, which every create checks: 1 to 64 visible ASCII characters. For callers that want to
+/// report it together with their own.
+#[must_use]
+pub fn check_request_id(id: Option<&str>) -> Option<Violation> {
     let id = id?;
     let ok = !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(|c| c.is_ascii_graphic());
     (!ok).then(|| {

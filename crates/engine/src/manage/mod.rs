@@ -17,6 +17,7 @@ mod patch;
 mod tests;
 mod watch;
 
+pub use admission::check_request_id;
 pub use error::{ManageError, Violation, Violations};
 pub use functions::{FunctionView, NewFunction};
 pub use history::DISCARD_CHUNK;
