@@ -2,9 +2,12 @@
 
 # What set-up prepared (the prebuilt RocksDB, Python, the demo's data), as environment of every cargo call.
 WITH_ENV = environment=$$(scripts/setup.sh env) && eval "$$environment" &&
-PROFILE_DIR = $${CARGO_TARGET_DIR:-target}/release
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help setup setup-build env build test soak demo fmt lint tidy clean
+# The Rust function of demo and tests: a crate of its own, as a user's would be.
+export MILLSTREAM_RUST_DELAYS := $(TARGET)/functions/release/rust-delays
+
+.PHONY: help setup setup-build env build functions test soak demo fmt lint tidy clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' $(MAKEFILE_LIST) | column -t -s '#'
@@ -21,17 +24,20 @@ env: setup-build ## print `export` lines for your own cargo calls:  eval "$(make
 build: setup-build ## build the server and the CLI for real use (target/release/millstream)
 	$(WITH_ENV) cargo build --release --locked -p millstream-server
 
-test: setup     ## run every test, the black-box ones included
+functions:
+	cargo build --release --locked --manifest-path examples/functions/rust-delays/Cargo.toml --target-dir $(TARGET)/functions
+
+test: setup functions ## run every test, the black-box ones included
 	$(WITH_ENV) cargo build --locked --workspace --bins --examples
 	$(WITH_ENV) cargo test --locked --workspace
 
-soak: setup     ## the crash tests again, longer: 50 kills instead of 20
+soak: setup functions ## the crash tests again, longer: 50 kills instead of 20
 	$(WITH_ENV) cargo build --locked --workspace --bins --examples
 	$(WITH_ENV) MILLSTREAM_KILLS=50 cargo test --locked -p millstream-tests
 
-demo: setup     ## a year of flights through two functions, with a crash in the middle (KEEP=1 leaves it up)
-	$(WITH_ENV) cargo build --release --locked -p millstream-server -p millstream-demo -p rust-delays
-	@$(WITH_ENV) KEEP=$(KEEP) $(PROFILE_DIR)/millstream-demo
+demo: setup functions ## a year of flights through two functions, with a crash in the middle (KEEP=1 leaves it up)
+	$(WITH_ENV) cargo build --release --locked -p millstream-server -p millstream-demo
+	@$(WITH_ENV) KEEP=$(KEEP) $(TARGET)/release/millstream-demo
 
 fmt:            ## format the code
 	cargo fmt --all
