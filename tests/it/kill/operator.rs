@@ -1,0 +1,101 @@
+//! Pauses and resumes the mapping, and splits and merges shards, while the server is killed under it.
+
+use super::{Lives, MAPPING, Nanos, STREAM, alive, now};
+use crate::client::{Client, stream_name};
+use millstream_api::v1;
+use millstream_testkit::Rng;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Between a failed call and the next.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How many shards it adds and takes away.
+const RESHARDINGS: usize = 4;
+
+/// A pause: when it was acknowledged as complete, and when its end was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pause {
+    pub(super) from: Nanos,
+    pub(super) to: Nanos,
+}
+
+/// Until told to stop; the mapping then runs.
+pub(super) async fn run(mut rng: Rng, mut lives: Lives, stopping: watch::Receiver<bool>) -> Vec<Pause> {
+    let mut pauses = Vec::new();
+    let mut reshardings = 0;
+    while !*stopping.borrow() {
+        sleep(Duration::from_millis(rng.between(100, 1_200))).await;
+        if reshardings < RESHARDINGS && rng.per_mille(500) {
+            reshard(&mut lives, reshardings % 2 == 0, &mut rng).await;
+            reshardings += 1;
+        } else {
+            pauses.push(pause(&mut lives, Duration::from_millis(rng.between(5, 100))).await);
+        }
+    }
+    if reshardings == 0 {
+        reshard(&mut lives, true, &mut rng).await;
+    }
+    pauses
+}
+
+async fn pause(lives: &mut Lives, long: Duration) -> Pause {
+    loop {
+        let client = alive(lives).await;
+        // Either call may fail at any time, and may have worked all the same; both can be repeated.
+        let paused = match client.mapping(MAPPING).await {
+            Ok(mapping) if mapping.state() == v1::MappingState::Paused => break,
+            Ok(mapping) if mapping.state() == v1::MappingState::Pausing => true,
+            Ok(_) => client.pause(MAPPING).await.is_ok(),
+            Err(_) => false,
+        };
+        if !paused {
+            sleep(AGAIN).await;
+        }
+    }
+    let from = now();
+    sleep(long).await;
+    let to = now();
+    while alive(lives).await.resume(MAPPING).await.is_err() {
+        sleep(AGAIN).await;
+    }
+    Pause { from, to }
+}
+
+/// Splits a shard or merges two; not an idempotent call, so the number of open shards tells whether it worked.
+async fn reshard(lives: &mut Lives, split: bool, rng: &mut Rng) {
+    let mut before = None;
+    loop {
+        let client = alive(lives).await;
+        if let Ok(open) = open_shards(&client).await {
+            if *before.get_or_insert(open.len()) != open.len() {
+                return;
+            }
+            let _ = if split { split_one(&client, &open, rng).await } else { merge_two(&client, &open, rng).await };
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn open_shards(client: &Client) -> Result<Vec<v1::Shard>, tonic::Status> {
+    let mut shards = client.stream(STREAM).await?.shards;
+    shards.retain(|s| s.close_time.is_none());
+    shards.sort_by_key(|s| s.starting_hash_key.parse::<u128>().unwrap());
+    Ok(shards)
+}
+
+async fn split_one(client: &Client, open: &[v1::Shard], rng: &mut Rng) -> Result<(), tonic::Status> {
+    let shard_id = rng.pick(open).unwrap().shard_id.clone();
+    let request = v1::SplitShardRequest { name: stream_name(STREAM), shard_id, ..Default::default() };
+    client.streams.clone().split_shard(request).await.map(|_| ())
+}
+
+async fn merge_two(client: &Client, open: &[v1::Shard], rng: &mut Rng) -> Result<(), tonic::Status> {
+    let lower = rng.index(open.len() - 1);
+    let request = v1::MergeShardsRequest {
+        name: stream_name(STREAM),
+        shard_id: open[lower].shard_id.clone(),
+        adjacent_shard_id: open[lower + 1].shard_id.clone(),
+    };
+    client.streams.clone().merge_shards(request).await.map(|_| ())
+}

@@ -1,0 +1,20 @@
+//! The built binary from outside: what users run, killed, stopped, misused, and judged by what it left behind.
+//!
+//! The binary is `millstream` next to these tests, or the one that `MILLSTREAM_BIN` names.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // in a test a panic is the report
+
+mod cli;
+mod client;
+mod drain;
+mod durability;
+mod foreign;
+mod full_disk;
+mod function;
+mod kill;
+mod million;
+mod misbehave;
+mod panic;
+mod server;
+mod strace;
+mod wait;
