@@ -5,7 +5,8 @@
 //! is the engine's verdict. Two rules hold for every target here:
 //! * lack of capacity is told apart from failure: an attempt whose code never ran ends as `Throttled`;
 //! * an attempt that ends as a timeout or a broken protocol has really ended: its process group is dead and
-//!   reaped before the outcome is told, so that a retry never overlaps with it.
+//!   reaped before the outcome is told, so that a retry never overlaps with it. The exception is a closure
+//!   that blocks its thread, which nothing can stop.
 //!
 //! A function's process is bounded in what it can do by accident. It is **not** a sandbox for hostile code.
 

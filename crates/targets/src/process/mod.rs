@@ -4,6 +4,12 @@
 //! nothing by which processes could be told apart; one small state machine per process ([`protocol`]) that
 //! alone knows what the process is doing; one task per process ([`run`]) that alone ends it. A process runs
 //! one invocation at a time.
+//!
+//! What this does not give:
+//! * The kernel's parent-death signal reaches the process that was started, not what it started itself: when
+//!   the server is killed with SIGKILL, grandchildren live on. Ended by us, the whole group goes.
+//! * The Runtime API knows no authentication, so any user of the machine who can connect to loopback ports can
+//!   speak to it, as with every emulator of it.
 
 mod api;
 mod backoff;
