@@ -5,7 +5,7 @@ use super::options::DbOptions;
 use super::{Faults, open};
 use crate::schema::Range;
 use bytes::Bytes;
-use rocksdb::{DB, ReadOptions, properties};
+use rocksdb::{DB, ErrorKind, ReadOptions, WriteBatch, WriteOptions, properties};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -100,6 +100,16 @@ impl Cell {
             }
         }
         rows.status().map_err(io)
+    }
+
+    /// Writes `batch`. With `no_slowdown` set it may answer `false`: nothing is written, as RocksDB wants writers to
+    /// wait.
+    pub(super) fn try_write(&self, batch: WriteBatch, options: &WriteOptions) -> Result<bool, String> {
+        self.with(|db| match db.write_opt(batch, options) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::Incomplete => Ok(false),
+            Err(e) => Err(e),
+        })
     }
 
     /// How many bytes compaction is behind, as RocksDB estimates; 0 if it does not say.

@@ -91,7 +91,7 @@ impl Db {
         };
         std::fs::create_dir_all(path).map_err(io)?;
         let space = Space::new(path, options.free_floor_bytes, options.faults.clone());
-        let floor = space.get(|| 0).map_err(io)?.floor;
+        let floor = space.get(0, || 0).map_err(io)?.floor;
         options.write_buffer_bytes = open::write_buffer(options.write_buffer_bytes, floor);
         let cell = Cell::open(path, &options)?;
         let shared = Arc::new(Shared {
@@ -218,12 +218,14 @@ impl Db {
         Ok(found)
     }
 
-    /// Free bytes of the file system, and the reserve below which puts are to be refused; at most 100 ms old.
+    /// Free bytes of the file system without those that wait to be written, and the reserve below which puts are to
+    /// be refused. At most 100 ms old, and of this moment near the reserve.
     ///
     /// # Errors
     /// If the file system does not say.
     pub fn free_space(&self) -> Result<FreeSpace, std::io::Error> {
-        self.0.space.get(|| self.0.shared.cell.pending_compaction())
+        let Shared { cell, queue, .. } = &*self.0.shared;
+        self.0.space.get(queue.bytes(), || cell.pending_compaction())
     }
 
     /// Whether there is room for new data. Checkpoints and deletes need not ask (design, section 4).
@@ -231,9 +233,10 @@ impl Db {
     /// # Errors
     /// [`DiskFull`] if less than the reserve is free.
     pub fn check_room(&self) -> Result<(), DiskFull> {
+        let Shared { cell, queue, .. } = &*self.0.shared;
         self.0
             .space
-            .check_room(|| self.0.shared.cell.pending_compaction())
+            .check_room(queue.bytes(), || cell.pending_compaction())
     }
 
     /// Whether the database can be used, and its changes.

@@ -183,6 +183,11 @@ impl Queue {
         self.lock().break_token(guard);
     }
 
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().bytes as u64
+    }
+
     /// Whether an earlier batch of the token of `guard` is missing.
     pub(super) fn is_broken(&self, guard: &Guard) -> bool {
         guard

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How old an answer may be: a put must not cost a system call each.
+/// How old an answer may be while there is plenty of room: a put must not cost a system call each. Near the reserve
+/// every call asks: a fast disk could fill a small reserve within this time.
 const FRESH: Duration = Duration::from_millis(100);
+/// Plenty: so many times the reserve.
+const PLENTY: u64 = 4;
 
 /// Room on the file system of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,38 +40,41 @@ impl Space {
         }
     }
 
-    /// The room now. `pending` tells how many bytes compaction is behind; asked only if the last answer is old.
-    pub(super) fn get(&self, pending: impl FnOnce() -> u64) -> Result<FreeSpace, std::io::Error> {
+    /// The room now. `behind` tells how many bytes compaction is behind; asked only if the last answer is old.
+    /// `queued` bytes count as written.
+    pub(super) fn get(&self, queued: u64, behind: impl FnOnce() -> u64) -> Result<FreeSpace, std::io::Error> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let space = match *newest {
-            Some((at, space)) if at.elapsed() < FRESH => space,
+            Some((at, space)) if space.free > PLENTY * space.floor && at.elapsed() < FRESH => space,
             _ => {
-                let space = self.ask(pending())?;
+                let space = self.ask(behind())?;
                 *newest = Some((Instant::now(), space));
                 space
             }
         };
-        Ok(FreeSpace {
-            free: self.faults.free_bytes().unwrap_or(space.free),
-            ..space
-        })
+        let free = self
+            .faults
+            .free_bytes()
+            .unwrap_or(space.free)
+            .saturating_sub(queued);
+        Ok(FreeSpace { free, ..space })
     }
 
-    pub(super) fn check_room(&self, pending: impl FnOnce() -> u64) -> Result<(), DiskFull> {
-        match self.get(pending) {
+    pub(super) fn check_room(&self, queued: u64, behind: impl FnOnce() -> u64) -> Result<(), DiskFull> {
+        match self.get(queued, behind) {
             Ok(FreeSpace { free, floor }) if free < floor => Err(DiskFull { free, floor }),
             // A file system that does not say how full it is may have room: the write will tell.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    fn ask(&self, pending: u64) -> Result<FreeSpace, std::io::Error> {
+    fn ask(&self, behind: u64) -> Result<FreeSpace, std::io::Error> {
         let fs = nix::sys::statvfs::statvfs(&self.path)?;
         let total = fs.blocks() * fs.fragment_size();
         let floor = self.floor_bytes.min(total / 20);
         Ok(FreeSpace {
             free: fs.blocks_available() * fs.fragment_size(),
-            floor: floor + pending.min(floor),
+            floor: floor + behind.min(floor),
         })
     }
 }

@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 /// The first pause between two attempts to open the database again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The pauses between two attempts to write while RocksDB wants writers to wait: from the first, doubled, to the
+/// last.
+const FIRST_STALL: Duration = Duration::from_micros(200);
+const LAST_STALL: Duration = Duration::from_millis(5);
+/// After so long a stall the database is opened again.
+const LONGEST_STALL: Duration = Duration::from_secs(30);
 
 pub(super) fn spawn(shared: Arc<Shared>, sync_interval: Duration) -> std::io::Result<JoinHandle<()>> {
     let writer = Writer {
@@ -120,13 +126,10 @@ impl Writer {
                 Ok(())
             };
         }
-        let batch = merge(accepted);
-        let mut options = WriteOptions::default();
-        options.set_sync(synced);
         if let Some(e) = self.shared.faults.before_write() {
             return Err(e);
         }
-        self.shared.cell.with(|db| db.write_opt(batch, &options))?;
+        self.write_when_possible(accepted, synced)?;
         if let Some(e) = self.shared.faults.after_write() {
             return Err(e);
         }
@@ -135,6 +138,32 @@ impl Writer {
             self.unsynced_since = None;
         } else {
             self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// Writes, and waits itself while flushes or compaction are behind. RocksDB must not do the waiting: when a
+    /// flush meets a full disk, its own recovery waits for the stalled writer, and that for the recovery, for ever.
+    fn write_when_possible(&self, accepted: &[Request], synced: bool) -> Result<(), String> {
+        let mut options = WriteOptions::default();
+        options.set_sync(synced);
+        options.set_no_slowdown(true);
+        let started = Instant::now();
+        let mut pause = FIRST_STALL;
+        while !self.shared.cell.try_write(merge(accepted), &options)? {
+            if started.elapsed() > LONGEST_STALL {
+                return Err(format!(
+                    "flushes and compaction did not make room in {LONGEST_STALL:?}"
+                ));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LAST_STALL);
+        }
+        if started.elapsed() > Duration::from_secs(1) {
+            tracing::warn!(
+                took_ms = started.elapsed().as_millis(),
+                "writing waited for flushes and compaction"
+            );
         }
         Ok(())
     }
