@@ -17,7 +17,6 @@ pub struct Millstream;
 
 impl Millstream {
     /// Nothing declared yet.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder {
             options: AssemblyOptions::new(PathBuf::new()),

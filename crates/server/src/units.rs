@@ -122,7 +122,7 @@ pub(crate) fn show_size(bytes: u64) -> String {
         .iter()
         .take(4)
         .rev()
-        .find(|(_, size)| bytes >= *size && bytes % size == 0);
+        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
     exact.map_or_else(
         || format!("{bytes}B"),
         |(unit, size)| format!("{}{unit}", bytes / size),

@@ -28,18 +28,21 @@ fn the_second_run_goes_on_after_the_first() {
     let first = run(dir.path());
     let second = run(dir.path());
     assert!(
-        first.starts_with("there were 0 records; this run saw 10\n"),
+        first.starts_with("0 records were there; this run saw 10\n"),
         "{first}"
     );
     assert!(
-        second.starts_with("there were 10 records; this run saw 10\n"),
+        second.starts_with("10 records were there; this run saw 10\n"),
         "{second}"
     );
     assert!(
-        first.contains("ada: visit 0, visit 3, visit 6, visit 9"),
+        first.contains("ada: visit 0\nada: visit 3\nada: visit 6\nada: visit 9\n"),
         "{first}"
     );
-    assert!(second.contains("ada: visit 12, visit 15, visit 18"), "{second}");
+    assert!(
+        second.contains("ada: visit 12\nada: visit 15\nada: visit 18\n"),
+        "{second}"
+    );
 }
 
 #[test]

@@ -125,6 +125,10 @@ pub(crate) fn run(args: ConfigArgs) -> Result<(), CliError> {
     match args.verb {
         Verb::Check(flags) => {
             let (resolved, _) = flags.read()?;
+            resolved
+                .suspicious
+                .iter()
+                .for_each(|warning| screen.note(&format!("warning: {warning}")));
             let file = resolved
                 .file
                 .map_or_else(|| "no file".to_owned(), |path| path.display().to_string());

@@ -1,5 +1,6 @@
 //! How a command can fail: what is printed, and with which code the program ends.
 
+use super::output::count;
 use std::fmt::Write;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -131,17 +132,15 @@ fn status_lines(status: &Status) -> Vec<String> {
     let reason = details
         .error_info()
         .map_or_else(|| code_name(status.code()).to_owned(), |info| info.reason.clone());
-    let message = if status.message().is_empty() {
-        "no details were given"
-    } else {
-        status.message()
+    let violations = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
+    let message = match (violations, status.message()) {
+        ([], "") => "no details were given".to_owned(),
+        ([], message) => message.to_owned(),
+        // The server's message repeats what the lines below say field by field.
+        (several, _) => format!("{} not valid", count(several.len(), "value")),
     };
     let mut lines = vec![format!("{reason}: {message}")];
-    for violation in details
-        .bad_request()
-        .into_iter()
-        .flat_map(|bad| &bad.field_violations)
-    {
+    for violation in violations {
         let mut line = format!("  {}", violation.field);
         if !violation.description.is_empty() {
             // Writing to a String cannot fail.
@@ -242,7 +241,7 @@ mod tests {
         assert_eq!(
             CliError::from(status).lines(),
             [
-                "VALIDATION: 2 fields are not valid",
+                "VALIDATION: 2 values not valid",
                 "  batch_size: must be 1 to 10000",
                 "  function: is required",
                 "next: correct the values; --help lists ranges and defaults",

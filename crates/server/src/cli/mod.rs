@@ -25,9 +25,15 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed; 2 wrong usage, configuration or value; 3 not found; 4 conflict: exists already, changed
-meanwhile, or not in a state for this; 5 unavailable: no server, no capacity, no disk space; 124 not in time.
-`server`: 0 stopped with everything drained; 124 stopped at the drain deadline; 130 or 143 ended by a second signal.
+Exit codes:
+    0  done; `server`: stopped, everything drained
+    1  failed
+    2  wrong usage, configuration or value
+    3  not found
+    4  conflict: exists already, was changed meanwhile, or not in a state for this
+    5  unavailable: no server, no capacity, no disk space
+  124  not in time; `server`: stopped at the drain deadline
+  130, 143  `server`: ended at once by a second SIGINT or SIGTERM
 
 Start here: millstream server --data-dir ./data";
 

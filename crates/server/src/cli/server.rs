@@ -2,10 +2,10 @@
 
 use super::config::ConfigFlags;
 use super::error::{CliError, exit};
+use super::output::{Format, Screen};
 use crate::server::{self, RunError, Stopped};
 use clap::Args;
 use millstream::StartError;
-use std::io::Write;
 
 /// Everything behind `millstream server`.
 #[derive(Args, Debug)]
@@ -20,11 +20,15 @@ pub(crate) struct ServerArgs {
 /// # Errors
 /// If it cannot start, or ends by itself.
 pub(crate) fn run(args: ServerArgs) -> Result<u8, CliError> {
-    let (_, config) = args.flags.read()?;
-    let announce = |addr| {
-        let mut out = std::io::stdout().lock();
-        // A server that nobody listens to runs all the same.
-        let _ = writeln!(out, "listening grpc={addr}").and_then(|()| out.flush());
+    let (resolved, config) = args.flags.read()?;
+    let mut screen = Screen::new(Format::Table, false);
+    resolved
+        .suspicious
+        .iter()
+        .for_each(|warning| screen.note(&format!("warning: {warning}")));
+    let announce = move |addr| {
+        // A server whose output nobody reads runs all the same.
+        drop(screen.line(&format!("listening grpc={addr}")));
     };
     match server::run(&config, announce) {
         Ok(Stopped::Drained) => Ok(0),

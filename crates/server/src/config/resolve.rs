@@ -3,6 +3,7 @@
 use super::file;
 use super::keys::{KEYS, Key};
 use super::problem::{Origin, Problems};
+use super::suggest::nearest;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,9 @@ pub(crate) struct Inputs {
 pub(crate) struct Resolved {
     /// The file that was read, if one was.
     pub(crate) file: Option<PathBuf>,
+    /// Environment variables that look like a setting mistyped. Not refused: platforms set variables of their own
+    /// with the name of a service as prefix.
+    pub(crate) suspicious: Vec<String>,
     values: BTreeMap<&'static str, (String, Origin)>,
 }
 
@@ -62,7 +66,26 @@ pub(crate) fn resolve(inputs: &Inputs, problems: &mut Problems) -> Resolved {
             );
         }
     }
-    Resolved { file, values }
+    let suspicious = suspicious(&inputs.env);
+    Resolved {
+        file,
+        suspicious,
+        values,
+    }
+}
+
+fn suspicious(env: &BTreeMap<String, String>) -> Vec<String> {
+    let known: Vec<String> = KEYS.iter().map(Key::env).collect();
+    let ours = env
+        .keys()
+        .filter(|name| name.starts_with("MILLSTREAM_") && !known.contains(name));
+    ours.filter_map(|name| {
+        let meant = nearest(name, known.iter().map(String::as_str))?;
+        Some(format!(
+            "${name} is not a setting and is ignored; did you mean ${meant}?"
+        ))
+    })
+    .collect()
 }
 
 type Values = BTreeMap<&'static str, (String, Origin)>;

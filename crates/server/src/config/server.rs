@@ -331,6 +331,21 @@ mod tests {
     }
 
     #[test]
+    fn a_mistyped_variable_is_told_and_those_of_platforms_are_not() {
+        let env = [
+            ("MILLSTREAM_GRPC_ADR", "x"),
+            ("MILLSTREAM_SERVICE_HOST", "x"),
+            ("MILLSTREAM_DATA_DIR", "x"),
+        ];
+        let (inputs, _dir) = inputs(None, &env, &[]);
+        let resolved = resolve(&inputs, &mut Problems::default());
+        assert_eq!(
+            resolved.suspicious,
+            ["$MILLSTREAM_GRPC_ADR is not a setting and is ignored; did you mean $MILLSTREAM_GRPC_ADDR?"]
+        );
+    }
+
+    #[test]
     fn only_loopback_is_listened_on() {
         for (text, ok) in [
             ("127.0.0.1:0", true),

@@ -13,10 +13,7 @@ use millstream_control::{BoundServer, ControlOptions, ControlServices, ServeErro
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-
-pub(crate) use signals::Signal;
 
 /// Longest time that calls may take to finish after the stop began, whatever the drain timeout.
 const CALLS_DRAIN: Duration = Duration::from_secs(10);
@@ -84,9 +81,29 @@ async fn serve_until_stopped(
     let addr = server.local_addr();
     tracing::info!(grpc = %addr, "ready");
     ready(addr);
-    let served = tokio::spawn(server.stopped());
-    wait(stop, &served).await;
-    stop_all(config, assembly, &closing, served).await
+    let mut served = tokio::spawn(server.stopped());
+    let ended = tokio::select! {
+        signal = stop => {
+            tracing::info!(signal = ?signal.ok(), "stopping; a second signal ends at once");
+            None
+        }
+        ended = &mut served => {
+            tracing::error!("the gRPC server ended by itself; stopping");
+            Some(flat(ended))
+        }
+    };
+    closing.cancel();
+    let (served, drained) = match ended {
+        None => tokio::join!(async { flat(served.await) }, assembly.drain(config.drain_timeout)),
+        Some(ended) => (ended, assembly.drain(config.drain_timeout).await),
+    };
+    served?;
+    Ok(tell(drained, config))
+}
+
+/// The front door's end, whether it failed or its task did.
+fn flat(ended: Result<Result<(), ServeError>, tokio::task::JoinError>) -> Result<(), ServeError> {
+    ended.map_err(ServeError::from)?
 }
 
 fn assembly_options(config: &ServerConfig) -> AssemblyOptions {
@@ -113,46 +130,18 @@ async fn open_door(
     serve(options, services, closing).await
 }
 
-type Served = tokio::task::JoinHandle<Result<(), ServeError>>;
-
-/// Until the first signal, or until the front door ends by itself.
-async fn wait(stop: oneshot::Receiver<Signal>, served: &Served) {
-    let ended = async {
-        while !served.is_finished() {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    };
-    tokio::select! {
-        signal = stop => tracing::info!(signal = ?signal.ok(), "stopping; a second signal ends at once"),
-        () = ended => tracing::error!("the gRPC server ended by itself; stopping"),
-    }
-}
-
-async fn stop_all(
-    config: &ServerConfig,
-    assembly: Assembly,
-    closing: &CancellationToken,
-    served: Served,
-) -> Result<Stopped, RunError> {
-    let by_itself = served.is_finished();
-    closing.cancel();
-    let (served, drained) = tokio::join!(served, assembly.drain(config.drain_timeout));
-    match served.map_err(ServeError::from).and_then(|ended| ended) {
-        Err(e) if by_itself => return Err(e.into()),
-        Err(e) => tracing::warn!(error = %e, "the gRPC server did not end cleanly"),
-        Ok(()) => {}
-    }
+fn tell(drained: Shutdown, config: &ServerConfig) -> Stopped {
     match drained {
         Shutdown::Drained => {
             tracing::info!("stopped; everything that ran has ended and is stored");
-            Ok(Stopped::Drained)
+            Stopped::Drained
         }
         Shutdown::Forced => {
             tracing::warn!(
                 drain_timeout = ?config.drain_timeout,
                 "stopped at the deadline; what still ran is tried again by the next start"
             );
-            Ok(Stopped::Deadline)
+            Stopped::Deadline
         }
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 /// A signal that stops the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
+pub(super) enum Signal {
     /// What service managers send.
     Terminate,
     /// Ctrl-C.
@@ -14,7 +14,7 @@ pub(crate) enum Signal {
 
 impl Signal {
     /// The exit code of a process that this signal ended, as shells tell it.
-    pub(crate) fn exit_code(self) -> i32 {
+    fn exit_code(self) -> i32 {
         match self {
             Self::Interrupt => 128 + 2,
             Self::Terminate => 128 + 15,
@@ -26,7 +26,7 @@ impl Signal {
 ///
 /// # Errors
 /// If the handlers cannot be installed.
-pub(crate) fn watch() -> std::io::Result<oneshot::Receiver<Signal>> {
+pub(super) fn watch() -> std::io::Result<oneshot::Receiver<Signal>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (first, stop) = oneshot::channel();

@@ -62,7 +62,7 @@ pub(crate) struct Create {
     #[command(flatten)]
     settings: Settings,
     /// Makes the command repeatable: with the same id a second run returns what the first one made.
-    #[arg(long, value_name = "ID", default_value = "")]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
     /// Check everything, create nothing.
     #[arg(long)]
@@ -173,7 +173,7 @@ pub(crate) struct Update {
     #[command(flatten)]
     settings: Settings,
     /// Change only this version.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
     /// Check everything, change nothing.
     #[arg(long)]
@@ -217,7 +217,7 @@ pub(crate) struct Delete {
     #[arg(required = true)]
     names: Vec<String>,
     /// Only if this is its version; with one name.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
     /// Check everything, delete nothing.
     #[arg(long)]

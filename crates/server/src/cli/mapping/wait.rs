@@ -10,6 +10,8 @@ use millstream_api::v1;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tonic::Code;
+use v1::position::Kind as Place;
+use v1::read_records_request::Start;
 use v1::{MappingState, ShardActivity};
 
 const FIRST_LOOK: Duration = Duration::from_millis(50);
@@ -77,12 +79,7 @@ impl Wait {
     /// Why the goal is not reached; none if it is.
     async fn look(&self, session: &Session, name: &str) -> Result<Option<String>, CliError> {
         if self.goal == Goal::Idle {
-            let request = session.request(v1::InspectMappingRequest {
-                name: name.to_owned(),
-            });
-            return Ok(not_idle(
-                &session.mappings().inspect_mapping(request).await?.into_inner(),
-            ));
+            return not_idle(session, name).await;
         }
         let request = session.request(v1::GetMappingRequest {
             name: name.to_owned(),
@@ -104,34 +101,98 @@ fn not_in(goal: Goal, mapping: &v1::Mapping) -> Option<String> {
     (!reached).then(|| format!("it is {}", show::state(mapping)))
 }
 
-fn not_idle(inspection: &v1::MappingInspection) -> Option<String> {
-    let mapping = inspection.mapping.clone().unwrap_or_default();
+/// Why records of the mapping's stream are still to be finished; none if all are. The stream is asked what lies
+/// behind the checkpoints: the lag that the mapping saw last does not know of a record put a moment ago.
+async fn not_idle(session: &Session, name: &str) -> Result<Option<String>, CliError> {
+    let request = session.request(v1::InspectMappingRequest {
+        name: name.to_owned(),
+    });
+    let inspection = session.mappings().inspect_mapping(request).await?.into_inner();
+    let mapping = inspection.mapping.unwrap_or_default();
     if mapping.state() != MappingState::Active {
-        return Some(format!("it is {}", show::state(&mapping)));
+        return Ok(Some(format!("it is {}", show::state(&mapping))));
     }
-    if inspection.shards.is_empty() {
-        return Some("its shards are not known yet".to_owned());
+    let stream = stream_of(&mapping)?;
+    let request = session.request(v1::GetStreamRequest { name: stream.clone() });
+    let there = session.streams().get_stream(request).await?.into_inner();
+    let open = there.shards.iter().filter(|s| s.close_time.is_none());
+    if let Some(unknown) = open
+        .map(|s| &s.shard_id)
+        .find(|id| inspection.shards.iter().all(|i| i.shard_id != **id))
+    {
+        return Ok(Some(format!("{unknown} is not taken up yet")));
     }
-    inspection.shards.iter().find_map(busy)
+    for shard in &inspection.shards {
+        let Some(start) = unfinished_from(shard) else {
+            continue;
+        };
+        let request = session.request(v1::ReadRecordsRequest {
+            stream: stream.clone(),
+            shard_id: shard.shard_id.clone(),
+            start: Some(start),
+            page_size: 1,
+            page_token: String::new(),
+        });
+        if !session
+            .streams()
+            .read_records(request)
+            .await?
+            .into_inner()
+            .records
+            .is_empty()
+        {
+            return Ok(Some(busy(shard)));
+        }
+    }
+    Ok(None)
 }
 
-/// What keeps a shard from being idle; none if nothing does.
-fn busy(shard: &v1::ShardInspection) -> Option<String> {
-    let is = |text: String| Some(format!("{} {text}", shard.shard_id));
-    match (shard.activity(), shard.lag_records) {
-        (ShardActivity::Finished, _) => None,
-        (ShardActivity::Running, Some(0)) => shard
-            .lanes
-            .iter()
-            .any(|lane| lane.batch.is_some() || lane.buffered_records > 0)
-            .then(|| format!("{} has a batch at work", shard.shard_id)),
-        (ShardActivity::Running, Some(n)) => is(format!("has {n} records to go")),
-        (ShardActivity::Running, None) => is("does not know its lag yet".to_owned()),
-        (activity, _) => is(format!(
-            "is {}",
-            activity.as_str_name().trim_start_matches("SHARD_ACTIVITY_")
+/// The resource name of the stream that a mapping reads.
+fn stream_of(mapping: &v1::Mapping) -> Result<String, CliError> {
+    let parent = mapping.name.split("/mappings/").next().unwrap_or_default();
+    match mapping.source_arn.split_once(":000000000000:stream/") {
+        Some((_, stream)) => Ok(format!("{parent}/streams/{stream}")),
+        None => Err(CliError::usage(
+            format!("{} cannot tell what is left to read", mapping.source_arn),
+            "wait for another state, or look at its lag with `mapping describe`",
         )),
     }
+}
+
+/// Where a shard's unfinished records start; none if there cannot be any.
+fn unfinished_from(shard: &v1::ShardInspection) -> Option<Start> {
+    if shard.activity() == ShardActivity::Finished {
+        return None;
+    }
+    match shard.checkpoint.as_ref().and_then(|p| p.kind.clone()) {
+        None | Some(Place::TrimHorizon(_)) => Some(Start::TrimHorizon(())),
+        Some(Place::AtSequenceNumber(n)) => Some(Start::AtSequenceNumber(n)),
+        Some(Place::AfterSequenceNumber(n)) => Some(Start::AfterSequenceNumber(n)),
+        Some(Place::AtTime(t)) => Some(Start::AtTime(t)),
+        Some(Place::ShardEnd(_)) => None,
+    }
+}
+
+/// What a shard with unfinished records does.
+fn busy(shard: &v1::ShardInspection) -> String {
+    let activity = shard
+        .activity()
+        .as_str_name()
+        .trim_start_matches("SHARD_ACTIVITY_");
+    let waits = shard
+        .lanes
+        .iter()
+        .filter_map(|lane| lane.batch.as_ref()?.next_attempt_time.as_ref())
+        .count();
+    let left = shard
+        .lag_records
+        .map_or_else(|| "records".to_owned(), |n| format!("{n} records"));
+    let retries = if waits > 0 {
+        format!(", {waits} lanes wait to try again")
+    } else {
+        String::new()
+    };
+    format!("{} has {left} to go ({activity}{retries})", shard.shard_id)
 }
 
 #[cfg(test)]
@@ -139,64 +200,64 @@ mod tests {
     use super::super::show::tests::mapping;
     use super::*;
 
-    fn shard(activity: ShardActivity, lag: Option<i64>, buffered: i32) -> v1::ShardInspection {
-        v1::ShardInspection {
-            shard_id: "s".to_owned(),
-            activity: activity.into(),
-            lag_records: lag,
-            lanes: vec![v1::LaneInspection {
-                buffered_records: buffered,
+    #[test]
+    fn what_is_left_starts_behind_the_checkpoint() {
+        let place = |kind| Some(v1::Position { kind: Some(kind) });
+        for (activity, checkpoint, want) in [
+            (ShardActivity::Finished, None, None),
+            (ShardActivity::Running, None, Some(Start::TrimHorizon(()))),
+            (
+                ShardActivity::Running,
+                place(Place::ShardEnd(v1::ShardEnd {})),
+                None,
+            ),
+            (
+                ShardActivity::WaitingForParents,
+                place(Place::TrimHorizon(v1::TrimHorizon {})),
+                Some(Start::TrimHorizon(())),
+            ),
+            (
+                ShardActivity::Running,
+                place(Place::AfterSequenceNumber("7".to_owned())),
+                Some(Start::AfterSequenceNumber("7".to_owned())),
+            ),
+        ] {
+            let shard = v1::ShardInspection {
+                activity: activity.into(),
+                checkpoint,
                 ..Default::default()
-            }],
-            ..Default::default()
+            };
+            assert_eq!(unfinished_from(&shard), want);
         }
     }
 
     #[test]
-    fn idle_means_active_and_nothing_left_in_any_shard() {
-        use ShardActivity::{Finished, Restarting, Running};
-        for (state, shards, want) in [
-            (
-                MappingState::Active,
-                vec![shard(Running, Some(0), 0), shard(Finished, None, 0)],
-                None,
-            ),
-            (
-                MappingState::Paused,
-                vec![shard(Running, Some(0), 0)],
-                Some("it is PAUSED"),
-            ),
-            (MappingState::Active, vec![], Some("not known yet")),
-            (
-                MappingState::Active,
-                vec![shard(Running, Some(7), 0)],
-                Some("7 records to go"),
-            ),
-            (
-                MappingState::Active,
-                vec![shard(Running, None, 0)],
-                Some("does not know its lag"),
-            ),
-            (
-                MappingState::Active,
-                vec![shard(Running, Some(0), 1)],
-                Some("a batch at work"),
-            ),
-            (
-                MappingState::Active,
-                vec![shard(Restarting, Some(0), 0)],
-                Some("is RESTARTING"),
-            ),
-        ] {
-            let got = not_idle(&v1::MappingInspection {
-                mapping: Some(mapping("a", state)),
-                shards,
-            });
-            match (got, want) {
-                (None, None) => {}
-                (Some(got), Some(want)) => assert!(got.contains(want), "{got}"),
-                (got, want) => panic!("{got:?}, wanted {want:?}"),
-            }
-        }
+    fn the_stream_is_that_of_the_mappings_namespace() {
+        let here = mapping("a", MappingState::Active);
+        assert_eq!(stream_of(&here).unwrap(), "namespaces/default/streams/flights");
+        let source_arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/x".to_owned();
+        assert!(stream_of(&v1::Mapping { source_arn, ..here }).is_err());
+    }
+
+    #[test]
+    fn a_busy_shard_says_what_it_does() {
+        let lane = v1::LaneInspection {
+            batch: Some(v1::BatchInspection {
+                next_attempt_time: Some(prost_types::Timestamp::default()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let shard = v1::ShardInspection {
+            shard_id: "s".to_owned(),
+            activity: ShardActivity::Running.into(),
+            lag_records: Some(7),
+            lanes: vec![lane],
+            ..Default::default()
+        };
+        assert_eq!(
+            busy(&shard),
+            "s has 7 records to go (RUNNING, 1 lanes wait to try again)"
+        );
     }
 }

@@ -162,8 +162,11 @@ struct View {
 
 impl View {
     fn new(format: Format) -> Self {
+        let mut table = Table::new(show::COLUMNS, format == Format::Wide);
+        table.reserve("STATE", "RESUMING".len());
+        table.reserve("DONE", 8);
         Self {
-            table: Table::new(show::COLUMNS, format == Format::Wide),
+            table,
             format,
             open: false,
         }

@@ -15,6 +15,15 @@ pub(crate) use table::{Columns, Table};
 
 use clap::ValueEnum;
 
+/// `1 record`, `2 records`.
+pub(crate) fn count(n: usize, one: &str) -> String {
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{n} {one}s")
+    }
+}
+
 /// The forms of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

@@ -172,3 +172,66 @@ impl Screen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millstream_api::v1;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const COLUMNS: Columns = Columns {
+        narrow: &["NAME"],
+        wide: &["ETAG"],
+    };
+
+    fn shown(format: Format) -> String {
+        let page = Page::default();
+        let mut screen = Screen::to(Box::new(page.clone()), format);
+        let streams = ["a", "b"].map(|id| v1::Stream {
+            etag: id.repeat(2),
+            ..Default::default()
+        });
+        let all = v1::ListStreamsResponse {
+            streams: streams.to_vec(),
+            next_page_token: String::new(),
+        };
+        let rows = [["a", "aa"], ["b", "bb"]].map(|row| row.map(str::to_owned).to_vec());
+        screen.show(&all, &["x/a", "x/b"], COLUMNS, rows).unwrap();
+        String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn every_form_of_one_list() {
+        assert_eq!(shown(Format::Table), "NAME\na\nb\n");
+        assert_eq!(shown(Format::Wide), "NAME  ETAG\na     aa\nb     bb\n");
+        assert_eq!(shown(Format::Name), "x/a\nx/b\n");
+        let json: serde_json::Value = serde_json::from_str(&shown(Format::Json)).unwrap();
+        assert_eq!(
+            (&json["streams"][1]["etag"], &json["next_page_token"]),
+            (&"bb".into(), &"".into())
+        );
+        assert!(shown(Format::Yaml).starts_with("---\nstreams:\n"));
+    }
+
+    #[test]
+    fn only_words_that_tell_good_from_bad_are_coloured() {
+        assert_eq!(Paint::COLOURS.word("ACTIVE"), "\u{1b}[32mACTIVE\u{1b}[0m");
+        assert_eq!(Paint::COLOURS.word("orders"), "orders");
+        assert_eq!(Paint::PLAIN.word("ACTIVE"), "ACTIVE");
+        assert_eq!(Paint::of(false), Paint::PLAIN, "never into a pipe");
+    }
+}

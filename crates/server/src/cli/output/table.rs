@@ -34,6 +34,15 @@ impl Table {
         }
     }
 
+    /// Makes a column at least so wide, for rows that are not known yet.
+    pub(crate) fn reserve(&mut self, column: &str, letters: usize) {
+        for (head, width) in self.head.iter().zip(&mut self.widths) {
+            if *head == column {
+                *width = (*width).max(letters);
+            }
+        }
+    }
+
     /// Adds a row; cells beyond the columns that are shown are left out, missing and empty ones are a dash.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let mut cells: Vec<String> = cells.into_iter().take(self.head.len()).map(one_line).collect();

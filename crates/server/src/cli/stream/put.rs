@@ -4,7 +4,7 @@ use super::lines::Keys;
 use crate::cli::error::{CliError, exit};
 use crate::cli::input;
 use crate::cli::names::{Kind, short};
-use crate::cli::output::{Format, to_json, to_yaml};
+use crate::cli::output::{Format, count, to_json, to_yaml};
 use crate::cli::session::Session;
 use crate::cli::when;
 use clap::Args;
@@ -50,8 +50,8 @@ pub(crate) struct Put {
 
 /// How far it got.
 struct Totals {
-    stored: u64,
-    refused: u64,
+    stored: usize,
+    refused: usize,
     /// The first refusal.
     error: Option<(String, String)>,
     started: Instant,
@@ -206,8 +206,8 @@ impl Totals {
     fn tell(&self, session: &mut Session, stream: &str) -> Result<(), CliError> {
         let took = self.started.elapsed();
         let sentence = format!(
-            "put {} records into {stream} in {}",
-            self.stored,
+            "put {} into {stream} in {}",
+            count(self.stored, "record"),
             when::short(took)
         );
         let rate = self.stored as f64 / took.as_secs_f64().max(1e-9);
@@ -218,7 +218,9 @@ impl Totals {
         };
         match session.screen.format() {
             Format::Table | Format::Wide => {
-                session.screen.note(&sentence);
+                if self.stored > 0 {
+                    session.screen.note(&sentence);
+                }
                 Ok(())
             }
             Format::Name => session.screen.line(stream),
@@ -247,7 +249,7 @@ impl Totals {
                 "put these records again; some may be stored already",
             ),
         };
-        let count = format!(
+        let not_stored = format!(
             "{} of {} records were not stored",
             self.refused,
             self.refused + self.stored
@@ -255,7 +257,7 @@ impl Totals {
         Err(CliError::Other {
             code: exit_code,
             reason,
-            message: format!("{count}: {message}"),
+            message: format!("{not_stored}: {message}"),
             next: next.to_owned(),
         })
     }

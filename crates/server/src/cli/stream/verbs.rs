@@ -3,7 +3,7 @@
 use crate::cli::confirm::Confirm;
 use crate::cli::error::CliError;
 use crate::cli::names::{Kind, short};
-use crate::cli::output::{Columns, Table};
+use crate::cli::output::{Columns, Table, count};
 use crate::cli::paging;
 use crate::cli::session::Session;
 use crate::cli::when;
@@ -90,9 +90,9 @@ impl Create {
             .await?
             .into_inner();
         let sentence = format!(
-            "stream {} created with {} shards",
+            "stream {} created with {}",
             short(&made.name),
-            made.shards.len()
+            count(made.shards.len(), "shard")
         );
         session.screen.did(&made, &made.name, &sentence)
     }
@@ -187,7 +187,7 @@ pub(crate) struct Update {
     #[arg(long, value_parser = whole_hours, value_name = "HOURS")]
     retention: i32,
     /// Change only this version.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }
 
@@ -223,7 +223,7 @@ pub(crate) struct Delete {
     #[arg(required = true)]
     names: Vec<String>,
     /// Only if this is its version; with one name.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
     #[command(flatten)]
     confirm: Confirm,
@@ -265,7 +265,7 @@ pub(crate) struct Split {
     #[arg(long)]
     shard: String,
     /// The first hash key of the upper new shard [default: the middle of the range].
-    #[arg(long, value_name = "HASH-KEY", default_value = "")]
+    #[arg(long, value_name = "HASH-KEY", default_value = "", hide_default_value = true)]
     at: String,
 }
 
@@ -324,9 +324,9 @@ fn resharded(session: &mut Session, stream: &v1::Stream) -> Result<(), CliError>
         .map(|s| s.shard_id.as_str())
         .collect();
     let sentence = format!(
-        "stream {} has {} open shards: {}",
+        "stream {} has {}: {}",
         short(&stream.name),
-        open.len(),
+        count(open.len(), "open shard"),
         open.join(", ")
     );
     session.screen.did(stream, &stream.name, &sentence)
