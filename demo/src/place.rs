@@ -33,7 +33,7 @@ impl Place {
             rust_delays: present(&from_environment("MILLSTREAM_RUST_DELAYS")?, "the Rust function")?,
             python: present(&from_environment("MILLSTREAM_PYTHON")?, "the Python environment")?,
             python_delays: present(
-                root.join("examples/functions/python-delays"),
+                &root.join("examples/functions/python-delays"),
                 "the Python function",
             )?,
             dir: root.join(RUN_DIR),
