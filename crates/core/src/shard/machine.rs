@@ -118,6 +118,12 @@ impl ShardMachine {
         self.advance(now, out);
     }
 
+    /// The main cursor looked and found nothing new; how far that is behind the newest record.
+    pub fn on_lag(&mut self, lag_ms: u64, lag_records: Option<u64>) {
+        self.cursors.lag_ms = Some(lag_ms);
+        self.cursors.lag_records = lag_records;
+    }
+
     fn take_main(&mut self, page: PageIn, now: Now) {
         self.cursors.main = None;
         let before = self.cursors.read_through;

@@ -16,7 +16,7 @@ use millstream_core::shard::{
     ShardConfig, ShardMachine, StopReason,
 };
 use millstream_core::verdict::Verdict;
-use millstream_ports::{Gap, StreamSource};
+use millstream_ports::{Gap, Lag, StreamSource};
 use millstream_types::commit::CommitOutcome;
 use millstream_types::function::function_arn;
 use millstream_types::{Mapping, Mono, Position, ShardId};
@@ -32,6 +32,8 @@ pub(crate) enum ShardMsg {
     Acquired(Acquired),
     /// A page was read; the reservation covers it until the machine has taken it in.
     Page(PageIn, Reservation),
+    /// The main cursor has read all there is.
+    CaughtUp(Lag),
     /// Records were lost to retention.
     Gap(Gap),
     /// The source cannot be read, or can again.
@@ -314,6 +316,7 @@ impl ConsumerState {
                     );
                 }
             }
+            ShardMsg::CaughtUp(lag) => machine.on_lag(lag.millis, lag.records),
             ShardMsg::Committed(token, outcome) => machine.on_commit(token, outcome, now, &mut actions),
             ShardMsg::Tick => {
                 self.timer.fired();

@@ -12,7 +12,7 @@ use millstream_core::event::EventShape;
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_core::route::route_page;
 use millstream_core::shard::{PageIn, ReadOrder};
-use millstream_ports::{Credit, Page, ShardReader, SourceError, StreamSource};
+use millstream_ports::{Credit, Lag, Page, ShardReader, SourceError, StreamSource};
 use millstream_types::{Position, ShardId};
 use ractor::ActorRef;
 use std::panic::AssertUnwindSafe;
@@ -50,6 +50,14 @@ impl Feed {
     pub(super) fn order(&self, order: ReadOrder) -> bool {
         self.orders.try_send(order).is_ok()
     }
+}
+
+/// What a read came to.
+enum Fetched {
+    /// Something new, with the memory it takes; or, for the catch-up cursor, that nothing is left.
+    Page(Page, Reservation, bool),
+    /// All there is has been read.
+    NothingYet(Lag),
 }
 
 struct Reading {
@@ -97,12 +105,13 @@ impl Reading {
             let attempt = AssertUnwindSafe(self.attempt(order)).catch_unwind().await;
             match attempt.unwrap_or_else(|_| Err(SourceError::Unavailable("the reader panicked".to_owned())))
             {
-                Ok(Some(answer)) => {
+                Ok(Fetched::Page(page, reservation, tip)) => {
                     self.report(None);
-                    return answer;
+                    return (page, reservation, tip);
                 }
-                Ok(None) => {
+                Ok(Fetched::NothingYet(lag)) => {
                     self.report(None);
+                    let _ = self.args.consumer.cast(ShardMsg::CaughtUp(lag));
                     if let Some((reader, _)) = self.reader.as_mut() {
                         reader.wait().await;
                     }
@@ -117,8 +126,8 @@ impl Reading {
         }
     }
 
-    /// A page; none if nothing has come yet.
-    async fn attempt(&mut self, order: &ReadOrder) -> Result<Option<(Page, Reservation, bool)>, SourceError> {
+    /// One read.
+    async fn attempt(&mut self, order: &ReadOrder) -> Result<Fetched, SourceError> {
         let (mut reader, at) = match self.reader.take().filter(|(_, at)| *at == order.from) {
             Some(open) => open,
             None => (
@@ -141,7 +150,10 @@ impl Reading {
         self.reader = Some((reader, next));
         // The catch-up cursor must hear that nothing is left; the main cursor waits for more.
         let tip = nothing_new && order.cursor == millstream_core::shard::Cursor::CatchUp;
-        Ok((!nothing_new || tip).then_some((page, reservation, tip)))
+        if nothing_new && !tip {
+            return Ok(Fetched::NothingYet(page.lag));
+        }
+        Ok(Fetched::Page(page, reservation, tip))
     }
 
     /// All of the shard's records fell out of retention: that is its end.
