@@ -7,8 +7,9 @@ Millstream.
   `batchItemFailures`.
 - Only flights before the first refused one count as processed and are written: the batch comes again from the
   first refused one.
-- DELAYS_OUT_DIR: where the file `python-<pid>.log` goes, one line `n tail arr_delay sequence` per flight, one
-  write per batch, before the function returns.
+- DELAYS_OUT_DIR: where the file `python.log` goes, one line `n tail arr_delay sequence` per flight, one appending
+  write per batch, before the function returns. All processes share the file, so that its order is the order in
+  which they finished.
 - DELAYS_THROW_DIR, if set: the first batch that holds a flight whose `n` is 5,000, 55,000, 105,000, ... throws,
   once per such `n`: a marker file remembers.
 """
@@ -17,7 +18,7 @@ import json
 import os
 from binascii import a2b_base64
 
-_path = os.path.join(os.environ["DELAYS_OUT_DIR"], f"python-{os.getpid()}.log")
+_path = os.path.join(os.environ["DELAYS_OUT_DIR"], "python.log")
 _out = os.open(_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 _throw_dir = os.environ.get("DELAYS_THROW_DIR")
 

@@ -5,8 +5,9 @@
 //!   `batchItemFailures`.
 //! - Only flights before the first refused one count as processed and are written: the batch comes again from
 //!   the first refused one.
-//! - `DELAYS_OUT_DIR`: where the file `rust-<pid>.log` goes, one line `n tail arr_delay sequence` per flight,
-//!   one write per batch, before the function returns.
+//! - `DELAYS_OUT_DIR`: where the file `rust.log` goes, one line `n tail arr_delay sequence` per flight, one
+//!   appending write per batch, before the function returns. All processes share the file, so that its order is
+//!   the order in which they finished.
 //! - `DELAYS_THROW_DIR`, if set: the first batch that holds a flight whose `n` ends a run of 50,000 from 5,000
 //!   (5,000, 55,000, …) throws, once per such `n`: a marker file remembers.
 
@@ -38,7 +39,7 @@ struct Function {
 impl Function {
     fn from_environment() -> Result<Self, Error> {
         let dir = std::env::var("DELAYS_OUT_DIR").map_err(|_| "DELAYS_OUT_DIR is not set")?;
-        let path = Path::new(&dir).join(format!("rust-{}.log", std::process::id()));
+        let path = Path::new(&dir).join("rust.log");
         let out = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self {
             out,
