@@ -95,13 +95,14 @@ async fn every_way_to_fail_has_its_exit_code() {
         ("mapping get nosuch", 3, "nosuch"),
         ("stream put nosuch --key a x", 3, "nosuch"),
         ("function get nosuch", 3, "nosuch"),
-        ("mapping create m --stream nosuch --function totals --from trim", 3, "nosuch"),
+        ("mapping create m --stream nosuch --function totals --from trim", 2, "nosuch"),
         ("mapping update totals --batch-size 10001", 2, "batch_size"),
         ("mapping update totals", 2, "nothing to change"),
         ("mapping get", 2, "Usage"),
         ("mapping frobnicate", 2, "frobnicate"),
         ("stream create orders", 4, "orders"),
-        ("mapping update totals --etag wrong --batch-size 9", 4, "etag"),
+        ("mapping update totals --etag wrong --batch-size 9", 2, "etag"),
+        ("mapping update totals --etag 1 --batch-size 9", 4, "ETAG_MISMATCH"),
     ] {
         let (got, stderr) = fails(&server, &line.split(' ').collect::<Vec<_>>()).await;
         assert!(got == code && stderr.contains(says), "{line}: code {got}, not {code}: {stderr}");

@@ -58,6 +58,7 @@ impl Evidence {
         self.every_acknowledged_record_is_there(put);
         self.exactly_the_failing_records_are_given_up();
         self.the_history_is_true();
+        self.no_older_owner_calls();
         let bound = DuplicateBound::PerLoss(MOST_SHARDS * FACTOR as u64 * BATCH as u64);
         let mut checkers = Checkers::new(bound);
         let events = self.events(pauses, looks, lost);
@@ -69,13 +70,14 @@ impl Evidence {
         }
         let history = checkers.history();
         println!(
-            "{} records ({} acknowledged), {} succeeded, {} given up, {} calls, {} repetitions in {} losses, {} \
-             pauses, {} looks",
+            "{} records ({} acknowledged), {} succeeded, {} given up, {} calls, {} of them cut short, {} repetitions in {} \
+             losses, {} pauses, {} looks",
             history.produced(),
             put.acknowledged.len(),
             history.succeeded(),
             self.discards.len(),
             self.calls.len(),
+            self.calls.iter().filter(|c| c.ended.is_none()).count(),
             history.duplicates(),
             lost.len(),
             pauses.len(),
@@ -127,6 +129,16 @@ impl Evidence {
         for entry in sent {
             let told = (entry.request_id.as_str(), entry.attempt as u32, entry.record_count as usize);
             assert!(calls.contains(&told), "the ledger has an attempt that the function never saw: {entry:?}");
+        }
+    }
+
+    /// I5, as functions see it: the epochs of a shard's calls never go back.
+    fn no_older_owner_calls(&self) {
+        let mut newest = BTreeMap::new();
+        for call in &self.calls {
+            let newest = newest.entry(&call.shard).or_insert(call.epoch);
+            assert!(call.epoch >= *newest, "epoch {} after {newest}: {call:?}", call.epoch);
+            *newest = call.epoch;
         }
     }
 

@@ -30,6 +30,8 @@ const SHARDS: i32 = 3;
 const FACTOR: i32 = 4;
 const BATCH: i32 = 20;
 const RETRIES: i32 = 1;
+/// Between the function's work and its answer, in ms: a kill then finds work done that the server knows nothing of.
+const LINGER: &str = "3";
 const DEFAULT_KILLS: u64 = 20;
 /// Much longer than any batch takes: here nothing is to time out.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(120);
@@ -86,7 +88,8 @@ async fn set_up(server: &Server) {
     let client = server.client();
     client.create_stream(STREAM, SHARDS).await;
     client.create_stream(FAILURES, 1).await;
-    let command = test_function(&server.dir().join("calls"), "seq");
+    let mut command = test_function(&server.dir().join("calls"), "seq");
+    command.push(LINGER.to_owned());
     client.create_function(FUNCTION, &command, FUNCTION_TIMEOUT, SHARDS * FACTOR * 2).await;
     let settings = v1::Mapping {
         batch_size: Some(BATCH),

@@ -1,8 +1,8 @@
 //! The function that the tests register: writes down what it got before it answers, and misbehaves as told.
 //!
 //! A Lambda Runtime API client by hand, over one `TcpStream`: it starts in a millisecond, so that a kill loop
-//! spends its time on the server. Arguments: a directory for its journal, and what the journal names records by
-//! (`seq` or `id`).
+//! spends its time on the server. Arguments: a directory for its journal, what the journal names records by
+//! (`seq` or `id`), and the milliseconds between its work and its answer (none if it is left out).
 //!
 //! A record's payload is `ID`, or `ID ACTION`, or `ID ACTION FLAG`: the action is taken unless a file FLAG is
 //! there. The first action other than `report` decides for its batch:
@@ -35,6 +35,7 @@ fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let mut missing = |what: &str| args.next().ok_or_else(|| Error::other(format!("argument {what} is missing")));
     let (dir, by) = (missing("DIRECTORY")?, missing("seq|id")?);
+    let linger = Duration::from_millis(args.next().and_then(|n| n.parse().ok()).unwrap_or(0));
     let mut journal = Journal::open(Path::new(&dir), by == "id")?;
     let mut api = Api::connect()?;
     loop {
@@ -45,6 +46,7 @@ fn main() -> Result<()> {
         if let Some(result) = answer.result() {
             journal.ended(&call, &result)?;
         }
+        std::thread::sleep(linger);
         carry_out(&mut api, &call, answer)?;
     }
 }
@@ -57,12 +59,12 @@ struct Record<'a> {
 
 impl Record<'_> {
     fn id(&self) -> &str {
-        self.payload.split(' ').next().unwrap_or_default()
+        self.payload.split_ascii_whitespace().next().unwrap_or_default()
     }
 
     /// Action and flag, if the action is to be taken.
     fn action(&self) -> Option<(&str, Option<&Path>)> {
-        let mut words = self.payload.split(' ').skip(1);
+        let mut words = self.payload.split_ascii_whitespace().skip(1);
         let action = words.next()?;
         let flag = words.next().map(Path::new);
         (!flag.is_some_and(Path::exists)).then_some((action, flag))
