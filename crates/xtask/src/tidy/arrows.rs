@@ -47,7 +47,7 @@ const RULES: &[Rule] = &[
             "millstream-ports",
             "millstream-types",
         ],
-        &["millstream"],
+        &["millstream", "millstream-core"],
     ),
     rule(
         "millstream",
