@@ -3,9 +3,11 @@
 //! The binary is `millstream` next to these tests, or the one that `MILLSTREAM_BIN` names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // in a test a panic is the report
+#![allow(clippy::print_stdout, clippy::print_stderr)] // shown only if a test fails, or if asked for
 
 mod cli;
 mod client;
+mod docs;
 mod drain;
 mod durability;
 mod foreign;
