@@ -13,7 +13,11 @@ fn text(bytes: &[u8]) -> String {
 
 /// Standard output of a command that must work.
 async fn ok(server: &Server, args: &[&str]) -> String {
-    let Output { status, stdout, stderr } = server.cli(args).await;
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = server.cli(args).await;
     assert!(status.success(), "{args:?}: {status}\n{}", text(&stderr));
     text(&stdout)
 }
@@ -37,7 +41,8 @@ async fn create_all(server: &Server) {
     let mut args = vec!["function", "create", "totals", "--timeout", "30s", "--"];
     args.extend(command.iter().map(String::as_str));
     ok(server, &args).await;
-    let args = "mapping create totals --stream orders --function totals --from trim --factor 4 --batch-size 10";
+    let args =
+        "mapping create totals --stream orders --function totals --from trim --factor 4 --batch-size 10";
     ok(server, &args.split(' ').collect::<Vec<_>>()).await;
 }
 
@@ -47,17 +52,30 @@ async fn a_mapping_from_its_creation_to_its_end() {
     create_all(&server).await;
     let journal = server.dir().join("calls");
     let handled = || calls(&journal).iter().map(|c| c.done().len()).sum::<usize>();
-    ok(&server, &["stream", "put", "orders", "--key", "alice", "1", "2", "3"]).await;
+    ok(
+        &server,
+        &["stream", "put", "orders", "--key", "alice", "1", "2", "3"],
+    )
+    .await;
     ok(&server, &["mapping", "wait", "totals", "--for", "idle"]).await;
     assert_eq!(handled(), 3);
 
     let got = json(&server, &["mapping", "get", "totals"]).await;
     assert_eq!(got["state"], "MAPPING_STATE_ACTIVE", "{got}");
-    assert_eq!((&got["batch_size"], &got["parallelization_factor"]), (&Value::from(10), &Value::from(4)), "{got}");
+    assert_eq!(
+        (&got["batch_size"], &got["parallelization_factor"]),
+        (&Value::from(10), &Value::from(4)),
+        "{got}"
+    );
     let inside = json(&server, &["mapping", "inspect", "totals"]).await;
     let shards = inside["shards"].as_array().unwrap();
     assert_eq!(shards.len(), 2, "{inside}");
-    assert!(shards.iter().all(|s| s["lanes"].as_array().is_some_and(|l| l.len() == 4)), "{inside}");
+    assert!(
+        shards
+            .iter()
+            .all(|s| s["lanes"].as_array().is_some_and(|l| l.len() == 4)),
+        "{inside}"
+    );
 
     ok(&server, &["mapping", "pause", "totals"]).await;
     ok(&server, &["mapping", "wait", "totals", "--for", "paused"]).await;
@@ -66,14 +84,37 @@ async fn a_mapping_from_its_creation_to_its_end() {
     server.terminate().await;
     server.restart().await;
     let got = json(&server, &["mapping", "get", "totals"]).await;
-    assert_eq!((&got["state"], handled()), (&Value::from("MAPPING_STATE_PAUSED"), 3), "{got}");
+    assert_eq!(
+        (&got["state"], handled()),
+        (&Value::from("MAPPING_STATE_PAUSED"), 3),
+        "{got}"
+    );
 
-    ok(&server, &["mapping", "update", "totals", "--factor", "2", "--batch-size", "1"]).await;
+    ok(
+        &server,
+        &[
+            "mapping",
+            "update",
+            "totals",
+            "--factor",
+            "2",
+            "--batch-size",
+            "1",
+        ],
+    )
+    .await;
     ok(&server, &["mapping", "resume", "totals"]).await;
-    until("the record put meanwhile", SOON, async || (handled() == 4).then_some(())).await;
+    until("the record put meanwhile", SOON, async || {
+        (handled() == 4).then_some(())
+    })
+    .await;
     let inside = json(&server, &["mapping", "inspect", "totals"]).await;
     assert!(
-        inside["shards"].as_array().unwrap().iter().all(|s| s["lanes"].as_array().is_some_and(|l| l.len() == 2)),
+        inside["shards"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|s| s["lanes"].as_array().is_some_and(|l| l.len() == 2)),
         "{inside}"
     );
 
@@ -95,17 +136,28 @@ async fn every_way_to_fail_has_its_exit_code() {
         ("mapping get nosuch", 3, "nosuch"),
         ("stream put nosuch --key a x", 3, "nosuch"),
         ("function get nosuch", 3, "nosuch"),
-        ("mapping create m --stream nosuch --function totals --from trim", 2, "nosuch"),
+        (
+            "mapping create m --stream nosuch --function totals --from trim",
+            2,
+            "nosuch",
+        ),
         ("mapping update totals --batch-size 10001", 2, "batch_size"),
         ("mapping update totals", 2, "nothing to change"),
         ("mapping get", 2, "Usage"),
         ("mapping frobnicate", 2, "frobnicate"),
         ("stream create orders", 4, "orders"),
         ("mapping update totals --etag wrong --batch-size 9", 2, "etag"),
-        ("mapping update totals --etag 1 --batch-size 9", 4, "ETAG_MISMATCH"),
+        (
+            "mapping update totals --etag 1 --batch-size 9",
+            4,
+            "ETAG_MISMATCH",
+        ),
     ] {
         let (got, stderr) = fails(&server, &line.split(' ').collect::<Vec<_>>()).await;
-        assert!(got == code && stderr.contains(says), "{line}: code {got}, not {code}: {stderr}");
+        assert!(
+            got == code && stderr.contains(says),
+            "{line}: code {got}, not {code}: {stderr}"
+        );
     }
 }
 
@@ -114,10 +166,28 @@ async fn no_server_and_no_directory() {
     for (args, code) in [
         (vec!["mapping", "list", "--server", "127.0.0.1:1"], 5),
         (vec!["server", "--grpc-addr", "0.0.0.0:7400"], 2),
-        (vec!["server", "--data-dir", "/proc/nosuch", "--grpc-addr", "127.0.0.1:0"], 1),
+        (
+            vec![
+                "server",
+                "--data-dir",
+                "/proc/nosuch",
+                "--grpc-addr",
+                "127.0.0.1:0",
+            ],
+            1,
+        ),
     ] {
-        let output = tokio::process::Command::new(binary()).args(&args).output().await.unwrap();
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        let output = tokio::process::Command::new(binary())
+            .args(&args)
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
         assert!(!output.stderr.is_empty(), "{args:?}");
     }
 }

@@ -31,7 +31,11 @@ pub(crate) struct Client {
 
 /// A record to be put.
 pub(crate) fn entry(key: &str, data: impl Into<Vec<u8>>) -> v1::PutRecordsEntry {
-    v1::PutRecordsEntry { partition_key: key.to_owned(), data: data.into().into(), ..Default::default() }
+    v1::PutRecordsEntry {
+        partition_key: key.to_owned(),
+        data: data.into().into(),
+        ..Default::default()
+    }
 }
 
 /// A mapping of a stream to a function, from the oldest record on, with AWS's defaults.
@@ -51,7 +55,11 @@ pub(crate) fn stream_arn(stream: &str) -> String {
 
 /// Failure documents go to `stream`.
 pub(crate) fn on_failure(stream: &str) -> Option<v1::DestinationConfig> {
-    Some(v1::DestinationConfig { on_failure: Some(v1::OnFailure { destination: stream_arn(stream) }) })
+    Some(v1::DestinationConfig {
+        on_failure: Some(v1::OnFailure {
+            destination: stream_arn(stream),
+        }),
+    })
 }
 
 /// The name of a mapping.
@@ -68,7 +76,10 @@ impl Client {
     /// Connects when first used.
     pub(crate) fn new(address: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let channel = endpoint.timeout(CALL_TIMEOUT).connect_timeout(Duration::from_secs(3)).connect_lazy();
+        let channel = endpoint
+            .timeout(CALL_TIMEOUT)
+            .connect_timeout(Duration::from_secs(3))
+            .connect_lazy();
         Self {
             streams: StreamServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES)
@@ -85,14 +96,26 @@ impl Client {
         let request = v1::CreateStreamRequest {
             parent: NAMESPACE.to_owned(),
             stream_id: id.to_owned(),
-            stream: Some(v1::Stream { shard_count: Some(shards), ..Default::default() }),
+            stream: Some(v1::Stream {
+                shard_count: Some(shards),
+                ..Default::default()
+            }),
         };
         self.streams.clone().create_stream(request).await.unwrap();
     }
 
     /// Registers a program as a function.
-    pub(crate) async fn create_function(&self, id: &str, command: &[String], timeout: Duration, processes: i32) {
-        let target = v1::ProcessTarget { command: command.to_vec(), ..Default::default() };
+    pub(crate) async fn create_function(
+        &self,
+        id: &str,
+        command: &[String],
+        timeout: Duration,
+        processes: i32,
+    ) {
+        let target = v1::ProcessTarget {
+            command: command.to_vec(),
+            ..Default::default()
+        };
         let request = v1::CreateFunctionRequest {
             parent: NAMESPACE.to_owned(),
             function_id: id.to_owned(),
@@ -115,19 +138,42 @@ impl Client {
             mapping: Some(mapping),
             ..Default::default()
         };
-        self.mappings.clone().create_mapping(request).await.unwrap().into_inner()
+        self.mappings
+            .clone()
+            .create_mapping(request)
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// Puts all of them, in requests as large as allowed, one after the other; the results in the same order.
     ///
     /// # Panics
     /// If one is not stored.
-    pub(crate) async fn put(&self, stream: &str, entries: Vec<v1::PutRecordsEntry>) -> Vec<v1::PutRecordsResult> {
+    pub(crate) async fn put(
+        &self,
+        stream: &str,
+        entries: Vec<v1::PutRecordsEntry>,
+    ) -> Vec<v1::PutRecordsResult> {
         let mut results = Vec::with_capacity(entries.len());
         for records in entries.chunks(MOST_RECORDS) {
-            let request = v1::PutRecordsRequest { stream: stream_name(stream), records: records.to_vec() };
-            let answer = self.streams.clone().put_records(request).await.unwrap().into_inner();
-            assert_eq!(answer.failed_record_count, 0, "{:?}", answer.results.iter().find(|r| !r.error_code.is_empty()));
+            let request = v1::PutRecordsRequest {
+                stream: stream_name(stream),
+                records: records.to_vec(),
+            };
+            let answer = self
+                .streams
+                .clone()
+                .put_records(request)
+                .await
+                .unwrap()
+                .into_inner();
+            assert_eq!(
+                answer.failed_record_count,
+                0,
+                "{:?}",
+                answer.results.iter().find(|r| !r.error_code.is_empty())
+            );
             results.extend(answer.results);
         }
         results
@@ -135,31 +181,43 @@ impl Client {
 
     /// A stream as it is now.
     pub(crate) async fn stream(&self, id: &str) -> Result<v1::Stream, Status> {
-        let request = v1::GetStreamRequest { name: stream_name(id) };
+        let request = v1::GetStreamRequest {
+            name: stream_name(id),
+        };
         Ok(self.streams.clone().get_stream(request).await?.into_inner())
     }
 
     /// A mapping as it is now.
     pub(crate) async fn mapping(&self, id: &str) -> Result<v1::Mapping, Status> {
-        let request = v1::GetMappingRequest { name: mapping_name(id) };
+        let request = v1::GetMappingRequest {
+            name: mapping_name(id),
+        };
         Ok(self.mappings.clone().get_mapping(request).await?.into_inner())
     }
 
     /// The inside of a mapping as it is now.
     pub(crate) async fn inspect(&self, id: &str) -> Result<v1::MappingInspection, Status> {
-        let request = v1::InspectMappingRequest { name: mapping_name(id) };
+        let request = v1::InspectMappingRequest {
+            name: mapping_name(id),
+        };
         Ok(self.mappings.clone().inspect_mapping(request).await?.into_inner())
     }
 
     /// Asks for a pause.
     pub(crate) async fn pause(&self, id: &str) -> Result<v1::Mapping, Status> {
-        let request = v1::PauseMappingRequest { name: mapping_name(id), ..Default::default() };
+        let request = v1::PauseMappingRequest {
+            name: mapping_name(id),
+            ..Default::default()
+        };
         Ok(self.mappings.clone().pause_mapping(request).await?.into_inner())
     }
 
     /// Ends a pause.
     pub(crate) async fn resume(&self, id: &str) -> Result<v1::Mapping, Status> {
-        let request = v1::ResumeMappingRequest { name: mapping_name(id), ..Default::default() };
+        let request = v1::ResumeMappingRequest {
+            name: mapping_name(id),
+            ..Default::default()
+        };
         Ok(self.mappings.clone().resume_mapping(request).await?.into_inner())
     }
 
@@ -174,7 +232,13 @@ impl Client {
             page_token: String::new(),
         };
         loop {
-            let page = self.streams.clone().read_records(request.clone()).await.unwrap().into_inner();
+            let page = self
+                .streams
+                .clone()
+                .read_records(request.clone())
+                .await
+                .unwrap()
+                .into_inner();
             let is_last = page.records.is_empty() || page.next_page_token.is_empty();
             records.extend(page.records);
             if is_last {
@@ -190,8 +254,18 @@ impl Client {
         let mut page_token = String::new();
         loop {
             let parent = mapping_name(mapping);
-            let request = v1::ListLedgerEntriesRequest { parent, page_size: PAGE, page_token };
-            let page = self.ledger.clone().list_ledger_entries(request).await.unwrap().into_inner();
+            let request = v1::ListLedgerEntriesRequest {
+                parent,
+                page_size: PAGE,
+                page_token,
+            };
+            let page = self
+                .ledger
+                .clone()
+                .list_ledger_entries(request)
+                .await
+                .unwrap()
+                .into_inner();
             entries.extend(page.entries);
             if page.next_page_token.is_empty() {
                 return entries;
@@ -206,8 +280,18 @@ impl Client {
         let mut page_token = String::new();
         loop {
             let parent = mapping_name(mapping);
-            let request = v1::ListDiscardsRequest { parent, page_size: PAGE, page_token };
-            let page = self.discards.clone().list_discards(request).await.unwrap().into_inner();
+            let request = v1::ListDiscardsRequest {
+                parent,
+                page_size: PAGE,
+                page_token,
+            };
+            let page = self
+                .discards
+                .clone()
+                .list_discards(request)
+                .await
+                .unwrap()
+                .into_inner();
             discards.extend(page.discards);
             if page.next_page_token.is_empty() {
                 return discards;
@@ -221,5 +305,9 @@ impl Client {
 pub(crate) fn test_function(dir: &Path, by: &str) -> Vec<String> {
     std::fs::create_dir_all(dir).unwrap();
     let text = |p: &Path| p.to_str().unwrap().to_owned();
-    vec![text(Path::new(env!("CARGO_BIN_EXE_test-function"))), text(dir), by.to_owned()]
+    vec![
+        text(Path::new(env!("CARGO_BIN_EXE_test-function"))),
+        text(dir),
+        by.to_owned(),
+    ]
 }

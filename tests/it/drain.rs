@@ -16,8 +16,12 @@ const KEYS: usize = 30;
 async fn set_up(server: &Server) -> Client {
     let client = server.client();
     client.create_stream("orders", 2).await;
-    let command = test_function(&server.dir().join("calls"), "id");
-    client.create_function("work", &command, Duration::from_secs(60), 8).await;
+    let mut command = test_function(&server.dir().join("calls"), "id");
+    // Milliseconds between work and answer: a stop always finds work that is done and not answered.
+    command.push("3".to_owned());
+    client
+        .create_function("work", &command, Duration::from_secs(60), 8)
+        .await;
     let settings = v1::Mapping {
         batch_size: Some(5),
         parallelization_factor: Some(4),
@@ -53,11 +57,24 @@ async fn a_stop_in_the_middle_of_work_repeats_nothing() {
         stopped_in_the_middle += usize::from(done < RECORDS);
         server.restart().await;
     }
-    assert!(stopped_in_the_middle > 0, "all work was done before the first stop");
-    until("everything to be done", SOON, async || (successes(&journal).len() == RECORDS).then_some(())).await;
+    assert!(
+        stopped_in_the_middle > 0,
+        "all work was done before the first stop"
+    );
+    until("everything to be done", SOON, async || {
+        (successes(&journal).len() == RECORDS).then_some(())
+    })
+    .await;
     server.terminate().await;
-    let again: Vec<_> = successes(&journal).into_iter().filter(|(_, times)| *times > 1).collect();
-    assert!(again.is_empty(), "{} records were done again: {again:?}", again.len());
+    let again: Vec<_> = successes(&journal)
+        .into_iter()
+        .filter(|(_, times)| *times > 1)
+        .collect();
+    assert!(
+        again.is_empty(),
+        "{} records were done again: {again:?}",
+        again.len()
+    );
 }
 
 /// A server with a function that does not return, and runs.
@@ -65,9 +82,14 @@ async fn hanging(flags: &[&str]) -> Server {
     let server = Server::start_with(Settings::flags(flags)).await;
     let client = set_up(&server).await;
     let flag = server.dir().join("flag");
-    client.put("orders", vec![entry("key", format!("0 hang {}", flag.display()))]).await;
+    client
+        .put("orders", vec![entry("key", format!("0 hang {}", flag.display()))])
+        .await;
     let journal = server.dir().join("calls");
-    until("the function to hang", SOON, async || (journal.exists() && calls(&journal).len() == 1).then_some(())).await;
+    until("the function to hang", SOON, async || {
+        (journal.exists() && calls(&journal).len() == 1).then_some(())
+    })
+    .await;
     server
 }
 
@@ -75,17 +97,27 @@ async fn hanging(flags: &[&str]) -> Server {
 async fn a_running_invocation_is_waited_for() {
     let mut server = hanging(&[]).await;
     server.signal(Signal::SIGTERM);
-    until("the stop to begin", SOON, async || server.logged().contains("stopping").then_some(())).await;
+    until("the stop to begin", SOON, async || {
+        server.logged().contains("stopping").then_some(())
+    })
+    .await;
     std::fs::write(server.dir().join("flag"), "").unwrap();
     assert_eq!(server.ended().await.code(), Some(0));
     server.restart().await;
     let client = server.client();
     until("the record to be done", SOON, async || {
         let shards = client.inspect("work").await.ok()?.shards;
-        shards.iter().any(|s| s.lanes.iter().any(|l| !l.done_through.is_empty())).then_some(())
+        shards
+            .iter()
+            .any(|s| s.lanes.iter().any(|l| !l.done_through.is_empty()))
+            .then_some(())
     })
     .await;
-    assert_eq!(calls(&server.dir().join("calls")).len(), 1, "it is not done again");
+    assert_eq!(
+        calls(&server.dir().join("calls")).len(),
+        1,
+        "it is not done again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +128,10 @@ async fn the_deadline_ends_the_wait_and_the_record_comes_again() {
     std::fs::write(server.dir().join("flag"), "").unwrap();
     server.restart().await;
     let journal = server.dir().join("calls");
-    until("the record to be done", SOON, async || (successes(&journal).len() == 1).then_some(())).await;
+    until("the record to be done", SOON, async || {
+        (successes(&journal).len() == 1).then_some(())
+    })
+    .await;
     server.terminate().await;
 }
 
@@ -106,7 +141,10 @@ async fn a_second_signal_ends_at_once() {
         // So long that only the second signal can explain the end.
         let mut server = hanging(&["--drain-timeout", "1h"]).await;
         server.signal(signal);
-        until("the stop to begin", SOON, async || server.logged().contains("stopping").then_some(())).await;
+        until("the stop to begin", SOON, async || {
+            server.logged().contains("stopping").then_some(())
+        })
+        .await;
         server.signal(signal);
         assert_eq!(server.ended().await.code(), Some(code));
     }

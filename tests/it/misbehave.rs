@@ -47,7 +47,9 @@ async fn only_the_lane_of_the_bad_record_waits() {
 async fn block(client: &Client, dir: &Path, kind: &str) {
     client.create_stream(kind, 1).await;
     let command = test_function(&dir.join(kind), "id");
-    client.create_function(kind, &command, Duration::from_secs(1), LANES).await;
+    client
+        .create_function(kind, &command, Duration::from_secs(1), LANES)
+        .await;
     let flag = dir.join(format!("{kind}.flag"));
     let bad = entry("key-0", format!("0 {kind} {}", flag.display()));
     let good = (1..KEYS * ROUNDS).map(|id| entry(&format!("key-{}", id % KEYS), id.to_string()));
@@ -62,28 +64,47 @@ async fn block(client: &Client, dir: &Path, kind: &str) {
 }
 
 async fn only_one_lane_waits(client: &Client, dir: &Path, kind: &str, error: &str) {
-    let lanes = until(&format!("{kind}: all lanes but one to be done"), SOON, async || {
-        let shard = client.inspect(kind).await.ok()?.shards.into_iter().next()?;
-        let blocked = |l: &v1::LaneInspection| l.batch.as_ref().is_some_and(|b| b.attempt >= ATTEMPTS);
-        let idle = shard.lanes.iter().filter(|l| l.batch.is_none() && l.buffered_records == 0).count();
-        (shard.lanes.iter().filter(|l| blocked(l)).count() == 1 && idle as i32 == LANES - 1).then_some(shard.lanes)
-    })
+    let lanes = until(
+        &format!("{kind}: all lanes but one to be done"),
+        SOON,
+        async || {
+            let shard = client.inspect(kind).await.ok()?.shards.into_iter().next()?;
+            let blocked = |l: &v1::LaneInspection| l.batch.as_ref().is_some_and(|b| b.attempt >= ATTEMPTS);
+            let idle = shard
+                .lanes
+                .iter()
+                .filter(|l| l.batch.is_none() && l.buffered_records == 0)
+                .count();
+            (shard.lanes.iter().filter(|l| blocked(l)).count() == 1 && idle as i32 == LANES - 1)
+                .then_some(shard.lanes)
+        },
+    )
     .await;
     let blocked = lanes.iter().find(|l| l.batch.is_some()).unwrap();
-    assert_eq!(blocked.done_through, "", "{kind}: nothing of the blocked lane is done");
+    assert_eq!(
+        blocked.done_through, "",
+        "{kind}: nothing of the blocked lane is done"
+    );
 
     // Every key is done, or it is of the blocked lane and nothing of it is.
     let done = done_by_key(dir, kind);
     let waiting = (0..KEYS).filter(|key| !done.contains_key(key)).count();
-    assert!(!done.contains_key(&0) && waiting < KEYS / 2, "{kind}: {waiting} of {KEYS} keys wait");
+    assert!(
+        !done.contains_key(&0) && waiting < KEYS / 2,
+        "{kind}: {waiting} of {KEYS} keys wait"
+    );
     assert!(done.values().all(|ids| ids.len() == ROUNDS), "{kind}: {done:?}");
 
     // The inside shows what is about to be stored; the ledger what is.
-    let failures = until(&format!("{kind}: the failures to be in the ledger"), SOON, async || {
-        let mut attempts = client.attempts(kind).await;
-        attempts.retain(|a| a.result() == v1::AttemptResult::Retry);
-        (attempts.len() as i32 >= ATTEMPTS - 1).then_some(attempts)
-    })
+    let failures = until(
+        &format!("{kind}: the failures to be in the ledger"),
+        SOON,
+        async || {
+            let mut attempts = client.attempts(kind).await;
+            attempts.retain(|a| a.result() == v1::AttemptResult::Retry);
+            (attempts.len() as i32 >= ATTEMPTS - 1).then_some(attempts)
+        },
+    )
     .await;
     for attempt in failures {
         assert!(attempt.error.starts_with(error), "{kind}: {attempt:?}");
@@ -92,17 +113,28 @@ async fn only_one_lane_waits(client: &Client, dir: &Path, kind: &str, error: &st
 }
 
 async fn everything_comes_in_order(client: &Client, dir: &Path, kind: &str) {
-    until(&format!("{kind}: the blocked lane to be done"), SOON, async || {
-        let shard = client.inspect(kind).await.ok()?.shards.into_iter().next()?;
-        shard.lanes.iter().all(|l| l.batch.is_none() && l.buffered_records == 0).then_some(())
-    })
+    until(
+        &format!("{kind}: the blocked lane to be done"),
+        SOON,
+        async || {
+            let shard = client.inspect(kind).await.ok()?.shards.into_iter().next()?;
+            shard
+                .lanes
+                .iter()
+                .all(|l| l.batch.is_none() && l.buffered_records == 0)
+                .then_some(())
+        },
+    )
     .await;
     let done = done_by_key(dir, kind);
     for key in 0..KEYS {
         let wanted: Vec<usize> = (0..ROUNDS).map(|round| round * KEYS + key).collect();
         assert_eq!(done.get(&key), Some(&wanted), "{kind}: key {key}");
     }
-    assert!(client.given_up(kind).await.is_empty(), "{kind}: nothing is ever given up");
+    assert!(
+        client.given_up(kind).await.is_empty(),
+        "{kind}: nothing is ever given up"
+    );
 }
 
 /// The ids of each key in the order in which they were first done. A hung batch that timed out while its function

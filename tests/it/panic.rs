@@ -19,15 +19,25 @@ const OTHER: &str = "other";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_in_a_shard_consumer_stays_in_its_mapping() {
-    for place in ["shard_consumer.page", "shard_consumer.attempt", "batch_worker.start"] {
+    for place in [
+        "shard_consumer.page",
+        "shard_consumer.attempt",
+        "batch_worker.start",
+    ] {
         let point = format!("{place}({STRUCK})=panic@3");
         let env = vec![("MILLSTREAM_FAILPOINTS".to_owned(), point.clone())];
-        let mut server = Server::start_with(Settings { env, ..Settings::default() }).await;
+        let mut server = Server::start_with(Settings {
+            env,
+            ..Settings::default()
+        })
+        .await;
         let client = server.client();
         client.create_stream("orders", 1).await;
         for name in [STRUCK, OTHER] {
             let command = test_function(&server.dir().join(name), "id");
-            client.create_function(name, &command, Duration::from_secs(60), LANES).await;
+            client
+                .create_function(name, &command, Duration::from_secs(60), LANES)
+                .await;
             let settings = v1::Mapping {
                 batch_size: Some(BATCH),
                 parallelization_factor: Some(LANES),
@@ -42,23 +52,51 @@ async fn a_panic_in_a_shard_consumer_stays_in_its_mapping() {
             client.put("orders", records.collect()).await;
         }
         for name in [STRUCK, OTHER] {
-            until(&format!("{name} to do everything, with {point}"), SOON, async || {
-                (first_successes(&server.dir().join(name)).0.values().map(Vec::len).sum::<usize>() == RECORDS)
-                    .then_some(())
-            })
+            until(
+                &format!("{name} to do everything, with {point}"),
+                SOON,
+                async || {
+                    (first_successes(&server.dir().join(name))
+                        .0
+                        .values()
+                        .map(Vec::len)
+                        .sum::<usize>()
+                        == RECORDS)
+                        .then_some(())
+                },
+            )
             .await;
         }
-        assert!(server.logged().contains(&format!("fail point {place}({STRUCK})")), "{point} was never hit");
-        in_order(&server.dir().join(STRUCK), LANES as usize * BATCH as usize, &point);
+        assert!(
+            server.logged().contains(&format!("fail point {place}({STRUCK})")),
+            "{point} was never hit"
+        );
+        in_order(
+            &server.dir().join(STRUCK),
+            LANES as usize * BATCH as usize,
+            &point,
+        );
         in_order(&server.dir().join(OTHER), 0, &point);
-        assert_eq!(epoch_of(&client, OTHER).await, epoch, "{point}: the other mapping's lease changed hands");
+        assert_eq!(
+            epoch_of(&client, OTHER).await,
+            epoch,
+            "{point}: the other mapping's lease changed hands"
+        );
         server.terminate().await;
     }
 }
 
 async fn epoch_of(client: &Client, mapping: &str) -> i64 {
     until("the shard to be held", SOON, async || {
-        client.inspect(mapping).await.ok()?.shards.first()?.lease.as_ref().map(|l| l.epoch)
+        client
+            .inspect(mapping)
+            .await
+            .ok()?
+            .shards
+            .first()?
+            .lease
+            .as_ref()
+            .map(|l| l.epoch)
     })
     .await
 }

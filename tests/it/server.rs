@@ -51,7 +51,10 @@ pub(crate) struct Settings {
 impl Settings {
     /// With these flags.
     pub(crate) fn flags(flags: &[&str]) -> Self {
-        Self { flags: flags.iter().map(|f| (*f).to_owned()).collect(), ..Self::default() }
+        Self {
+            flags: flags.iter().map(|f| (*f).to_owned()).collect(),
+            ..Self::default()
+        }
     }
 }
 
@@ -78,7 +81,12 @@ impl Server {
 
     /// Not yet running.
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, dir: TempDir::new().unwrap(), child: None, address: watch::channel(None).1 }
+        Self {
+            settings,
+            dir: TempDir::new().unwrap(),
+            child: None,
+            address: watch::channel(None).1,
+        }
     }
 
     /// The next start has these settings.
@@ -100,8 +108,16 @@ impl Server {
     /// Starts the process and waits for nothing.
     pub(crate) fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs already");
-        let log = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
-        let data = self.settings.data_dir.clone().unwrap_or_else(|| self.dir.path().join("data"));
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .unwrap();
+        let data = self
+            .settings
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| self.dir.path().join("data"));
         let mut child = self
             .command()
             .arg("server")
@@ -156,7 +172,11 @@ impl Server {
     /// # Panics
     /// If it does not run.
     pub(crate) fn pid(&self) -> Pid {
-        let id = self.child.as_ref().and_then(Child::id).expect("the server does not run");
+        let id = self
+            .child
+            .as_ref()
+            .and_then(Child::id)
+            .expect("the server does not run");
         Pid::from_raw(id.cast_signed())
     }
 
@@ -218,7 +238,10 @@ impl Server {
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .output();
-        timeout(SOON, run).await.expect("the command line took too long").unwrap()
+        timeout(SOON, run)
+            .await
+            .expect("the command line took too long")
+            .unwrap()
     }
 
     /// The binary, without settings of whoever runs the tests.
@@ -263,4 +286,3 @@ async fn read_address(stdout: ChildStdout, tell: watch::Sender<Option<String>>) 
         }
     }
 }
-

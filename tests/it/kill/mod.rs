@@ -7,6 +7,7 @@
 //!
 //! `MILLSTREAM_KILLS` sets the number of kills, `MILLSTREAM_SEED` repeats the chances of a run (not its timing).
 
+mod events;
 mod judge;
 mod observer;
 mod operator;
@@ -42,7 +43,10 @@ const QUIET_WITHIN: Duration = Duration::from_secs(180);
 type Nanos = u128;
 
 fn now() -> Nanos {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos()
 }
 
 /// How everybody reaches the server while it lives: none while it does not.
@@ -64,8 +68,16 @@ async fn nothing_is_lost_or_disordered_by_kills() {
 
     let (life, lives) = watch::channel(Some(server.client()));
     let (stop, stopping) = watch::channel(false);
-    let producer = tokio::spawn(producer::run(Rng::new(rng.next_u64()), lives.clone(), stopping.clone()));
-    let operator = tokio::spawn(operator::run(Rng::new(rng.next_u64()), lives.clone(), stopping.clone()));
+    let producer = tokio::spawn(producer::run(
+        Rng::new(rng.next_u64()),
+        lives.clone(),
+        stopping.clone(),
+    ));
+    let operator = tokio::spawn(operator::run(
+        Rng::new(rng.next_u64()),
+        lives.clone(),
+        stopping.clone(),
+    ));
     let observer = tokio::spawn(observer::run(lives.clone(), stopping.clone()));
     let lost = kill_again_and_again(&mut server, kills, &mut rng, &life).await;
     stop.send(true).unwrap();
@@ -81,7 +93,10 @@ async fn nothing_is_lost_or_disordered_by_kills() {
 
 fn from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+    )
 }
 
 async fn set_up(server: &Server) {
@@ -90,7 +105,9 @@ async fn set_up(server: &Server) {
     client.create_stream(FAILURES, 1).await;
     let mut command = test_function(&server.dir().join("calls"), "seq");
     command.push(LINGER.to_owned());
-    client.create_function(FUNCTION, &command, FUNCTION_TIMEOUT, SHARDS * FACTOR * 2).await;
+    client
+        .create_function(FUNCTION, &command, FUNCTION_TIMEOUT, SHARDS * FACTOR * 2)
+        .await;
     let settings = v1::Mapping {
         batch_size: Some(BATCH),
         parallelization_factor: Some(FACTOR),
@@ -144,16 +161,29 @@ async fn kill_again_and_again(
 /// Waits until every record is finished and every document delivered; the last look at the mapping.
 async fn quiet(client: &Client) -> observer::Look {
     let (inspection, stream) = until("the mapping to be idle", QUIET_WITHIN, async || {
-        let (stream, inspection) = (client.stream(STREAM).await.ok()?, client.inspect(MAPPING).await.ok()?);
+        let (stream, inspection) = (
+            client.stream(STREAM).await.ok()?,
+            client.inspect(MAPPING).await.ok()?,
+        );
         is_idle(&stream, &inspection).then_some((inspection, stream))
     })
     .await;
     until("every failure document to arrive", QUIET_WITHIN, async || {
-        let documents = client.stream(FAILURES).await.ok()?.shards.iter().map(|s| s.record_count).sum::<i64>();
+        let documents = client
+            .stream(FAILURES)
+            .await
+            .ok()?
+            .shards
+            .iter()
+            .map(|s| s.record_count)
+            .sum::<i64>();
         (documents as usize >= client.given_up(MAPPING).await.len()).then_some(())
     })
     .await;
-    assert!(stream.shards.iter().any(|s| s.close_time.is_some()), "no shard was ever split");
+    assert!(
+        stream.shards.iter().any(|s| s.close_time.is_some()),
+        "no shard was ever split"
+    );
     observer::Look::at(now(), &inspection)
 }
 
@@ -165,7 +195,12 @@ fn is_idle(stream: &v1::Stream, inspection: &v1::MappingInspection) -> bool {
         if shard.close_time.is_some() {
             return seen.activity() == v1::ShardActivity::Finished;
         }
-        let idle = seen.lanes.iter().all(|l| l.batch.is_none() && l.buffered_records == 0 && !l.lagging);
-        seen.activity() == v1::ShardActivity::Running && idle && seen.read_through >= shard.newest_sequence_number
+        let idle = seen
+            .lanes
+            .iter()
+            .all(|l| l.batch.is_none() && l.buffered_records == 0 && !l.lagging);
+        seen.activity() == v1::ShardActivity::Running
+            && idle
+            && seen.read_through >= shard.newest_sequence_number
     })
 }

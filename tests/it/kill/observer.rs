@@ -25,16 +25,29 @@ impl Look {
         let held = inspection.shards.iter().filter_map(|shard| {
             let epoch = u64::try_from(shard.lease.as_ref()?.epoch).unwrap();
             let lanes = shard.lanes.iter().map(|l| mark(&l.done_through)).collect();
-            Some((shard.shard_id.parse().unwrap(), epoch, Progress { lanes, finished: false }))
+            Some((
+                shard.shard_id.parse().unwrap(),
+                epoch,
+                Progress {
+                    lanes,
+                    finished: false,
+                },
+            ))
         });
-        Self { at, shards: held.collect() }
+        Self {
+            at,
+            shards: held.collect(),
+        }
     }
 }
 
 /// `sequence` or `sequence.index`; none for an empty text.
 pub(super) fn mark(text: &str) -> Option<Mark> {
     let (seq, sub) = text.split_once('.').unwrap_or((text, "0"));
-    (!text.is_empty()).then(|| Mark { seq: seq.parse::<Seq>().unwrap(), sub: sub.parse().unwrap() })
+    (!text.is_empty()).then(|| Mark {
+        seq: seq.parse::<Seq>().unwrap(),
+        sub: sub.parse().unwrap(),
+    })
 }
 
 /// Until told to stop.

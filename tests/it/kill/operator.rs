@@ -71,7 +71,11 @@ async fn reshard(lives: &mut Lives, split: bool, rng: &mut Rng) {
             if *before.get_or_insert(open.len()) != open.len() {
                 return;
             }
-            let _ = if split { split_one(&client, &open, rng).await } else { merge_two(&client, &open, rng).await };
+            let _ = if split {
+                split_one(&client, &open, rng).await
+            } else {
+                merge_two(&client, &open, rng).await
+            };
         }
         sleep(AGAIN).await;
     }
@@ -86,7 +90,11 @@ async fn open_shards(client: &Client) -> Result<Vec<v1::Shard>, tonic::Status> {
 
 async fn split_one(client: &Client, open: &[v1::Shard], rng: &mut Rng) -> Result<(), tonic::Status> {
     let shard_id = rng.pick(open).unwrap().shard_id.clone();
-    let request = v1::SplitShardRequest { name: stream_name(STREAM), shard_id, ..Default::default() };
+    let request = v1::SplitShardRequest {
+        name: stream_name(STREAM),
+        shard_id,
+        ..Default::default()
+    };
     client.streams.clone().split_shard(request).await.map(|_| ())
 }
 

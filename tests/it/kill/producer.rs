@@ -47,7 +47,10 @@ pub(super) async fn run(mut rng: Rng, mut lives: Lives, stopping: watch::Receive
 fn record(id: u64, rng: &mut Rng) -> v1::PutRecordsEntry {
     let key = format!("key-{}", rng.between(1, KEYS));
     let failure = rng.per_mille(FAILING).then(|| rng.pick(&FAILURES)).flatten();
-    entry(&key, failure.map_or_else(|| id.to_string(), |f| format!("{id} {f}")))
+    entry(
+        &key,
+        failure.map_or_else(|| id.to_string(), |f| format!("{id} {f}")),
+    )
 }
 
 /// Returns what is to be put again.
@@ -58,7 +61,10 @@ async fn try_put(
 ) -> Vec<(u64, v1::PutRecordsEntry)> {
     let client = alive(lives).await;
     let records = pending.iter().map(|(_, entry)| entry.clone()).collect();
-    let request = v1::PutRecordsRequest { stream: stream_name(STREAM), records };
+    let request = v1::PutRecordsRequest {
+        stream: stream_name(STREAM),
+        records,
+    };
     let results = match client.streams.clone().put_records(request).await {
         Ok(answer) => answer.into_inner().results,
         Err(_) => {
@@ -70,7 +76,8 @@ async fn try_put(
     for (n, (id, entry)) in pending.into_iter().enumerate() {
         match results.get(n).filter(|r| r.error_code.is_empty()) {
             Some(stored) => {
-                put.acknowledged.insert((stored.shard_id.clone(), stored.sequence_number.clone()), id);
+                put.acknowledged
+                    .insert((stored.shard_id.clone(), stored.sequence_number.clone()), id);
             }
             None => {
                 put.repeated.insert(id);

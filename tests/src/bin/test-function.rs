@@ -33,7 +33,10 @@ const LOOK_FOR_FLAG: Duration = Duration::from_millis(5);
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let mut missing = |what: &str| args.next().ok_or_else(|| Error::other(format!("argument {what} is missing")));
+    let mut missing = |what: &str| {
+        args.next()
+            .ok_or_else(|| Error::other(format!("argument {what} is missing")))
+    };
     let (dir, by) = (missing("DIRECTORY")?, missing("seq|id")?);
     let linger = Duration::from_millis(args.next().and_then(|n| n.parse().ok()).unwrap_or(0));
     let mut journal = Journal::open(Path::new(&dir), by == "id")?;
@@ -88,9 +91,12 @@ impl Answer {
     fn result(&self) -> Option<String> {
         match self {
             Self::Return(_, None) => Some("done".to_owned()),
-            Self::Return(_, Some(0)) | Self::Throw | Self::Large | Self::Garbage | Self::Exit | Self::Crash => {
-                Some("failed".to_owned())
-            }
+            Self::Return(_, Some(0))
+            | Self::Throw
+            | Self::Large
+            | Self::Garbage
+            | Self::Exit
+            | Self::Crash => Some("failed".to_owned()),
             Self::Return(_, Some(n)) => Some(format!("before:{n}")),
             Self::HangUntil(flag) => flag.is_some().then(|| "done".to_owned()),
         }
@@ -113,8 +119,10 @@ fn decide(records: &[Record<'_>]) -> Answer {
             Some(_) => return Answer::Throw,
         }
     }
-    let items: Vec<String> =
-        reported.iter().map(|n| format!(r#"{{"itemIdentifier":"{}"}}"#, records[*n].seq)).collect();
+    let items: Vec<String> = reported
+        .iter()
+        .map(|n| format!(r#"{{"itemIdentifier":"{}"}}"#, records[*n].seq))
+        .collect();
     let body = format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(","));
     Answer::Return(body.into_bytes(), reported.first().copied())
 }
@@ -139,7 +147,9 @@ fn carry_out(api: &mut Api, call: &Call, answer: Answer) -> Result<()> {
         }
         Answer::Large => api.post(&format!("{request}/response"), &vec![b'x'; TOO_LARGE]),
         Answer::Garbage => {
-            api.stream.get_mut().write_all(b"\x00\x01\x02 not HTTP at all\r\n\r\n")?;
+            api.stream
+                .get_mut()
+                .write_all(b"\x00\x01\x02 not HTTP at all\r\n\r\n")?;
             loop {
                 std::thread::park();
             }
@@ -155,8 +165,13 @@ fn records(event: &str) -> Vec<Record<'_>> {
     let mut found = Vec::new();
     let mut rest = event;
     while let Some((seq, after)) = text_behind(rest, r#""sequenceNumber":""#) {
-        let Some((data, after)) = text_behind(after, r#""data":""#) else { break };
-        found.push(Record { seq, payload: String::from_utf8_lossy(&decode(data)).into_owned() });
+        let Some((data, after)) = text_behind(after, r#""data":""#) else {
+            break;
+        };
+        found.push(Record {
+            seq,
+            payload: String::from_utf8_lossy(&decode(data)).into_owned(),
+        });
         rest = after;
     }
     found
@@ -197,6 +212,9 @@ struct Call {
     event: String,
 }
 
+/// Names in lower case, and values.
+type Headers = Vec<(String, String)>;
+
 /// The Runtime API.
 struct Api {
     stream: BufReader<TcpStream>,
@@ -207,7 +225,9 @@ impl Api {
         let address = std::env::var("AWS_LAMBDA_RUNTIME_API").map_err(Error::other)?;
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::with_capacity(1 << 16, stream) })
+        Ok(Self {
+            stream: BufReader::with_capacity(1 << 16, stream),
+        })
     }
 
     fn next(&mut self) -> Result<Call> {
@@ -216,7 +236,9 @@ impl Api {
         let (headers, body) = self.reply()?;
         let header = |name: &str| {
             let found = headers.iter().find(|(n, _)| n == name);
-            found.map(|(_, value)| value.clone()).unwrap_or_else(|| "0".to_owned())
+            found
+                .map(|(_, value)| value.clone())
+                .unwrap_or_else(|| "0".to_owned())
         };
         let event = String::from_utf8(body).map_err(Error::other)?;
         let shard = text_behind(&event, r#""eventID":""#).and_then(|(id, _)| id.split_once(':'));
@@ -232,12 +254,14 @@ impl Api {
     fn post(&mut self, path: &str, body: &[u8]) -> Result<()> {
         let length = body.len();
         let head = format!("POST {BASE}{path} HTTP/1.1\r\nHost: runtime\r\nContent-Length: {length}\r\n\r\n");
-        self.stream.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        self.stream
+            .get_mut()
+            .write_all(&[head.as_bytes(), body].concat())?;
         self.reply().map(|_| ())
     }
 
-    fn reply(&mut self) -> Result<(Vec<(String, String)>, Vec<u8>)> {
-        let mut headers = Vec::new();
+    fn reply(&mut self) -> Result<(Headers, Vec<u8>)> {
+        let mut headers = Headers::new();
         let mut line = String::new();
         loop {
             line.clear();
@@ -268,13 +292,29 @@ struct Journal {
 impl Journal {
     fn open(dir: &Path, by_id: bool) -> Result<Self> {
         let path = dir.join(format!("{}-{}", std::process::id(), now()));
-        Ok(Self { file: OpenOptions::new().create(true).append(true).open(path)?, by_id })
+        Ok(Self {
+            file: OpenOptions::new().create(true).append(true).open(path)?,
+            by_id,
+        })
     }
 
     fn started(&mut self, call: &Call, records: &[Record<'_>]) -> Result<()> {
-        let names: Vec<&str> = records.iter().map(|r| if self.by_id { r.id() } else { r.seq }).collect();
-        let Call { request, attempt, epoch, shard, .. } = call;
-        let line = format!("S {} {request} {attempt} {epoch} {shard} {}\n", now(), names.join(","));
+        let names: Vec<&str> = records
+            .iter()
+            .map(|r| if self.by_id { r.id() } else { r.seq })
+            .collect();
+        let Call {
+            request,
+            attempt,
+            epoch,
+            shard,
+            ..
+        } = call;
+        let line = format!(
+            "S {} {request} {attempt} {epoch} {shard} {}\n",
+            now(),
+            names.join(",")
+        );
         self.file.write_all(line.as_bytes())
     }
 
@@ -286,5 +326,8 @@ impl Journal {
 
 /// Since the Unix epoch: the one clock that processes share.
 fn now() -> u128 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos()
 }
