@@ -59,7 +59,10 @@ pub fn plan(
 ) -> Vec<Step> {
     let runs = wanted.desired == Desired::Running && !wanted.closing;
     let stale = |slot: &Slot| matches!(slot, Slot::Running { generation } if !runs || *generation != wanted.generation);
-    let drains = slots.iter().filter(|(_, slot)| stale(slot)).map(|(shard, _)| Step::Drain(shard.clone()));
+    let drains = slots
+        .iter()
+        .filter(|(_, slot)| stale(slot))
+        .map(|(shard, _)| Step::Drain(shard.clone()));
     let mut steps: Vec<Step> = drains.collect();
     if runs {
         let free = |shard: &ShardId| match slots.get(shard) {
@@ -67,7 +70,10 @@ pub fn plan(
             Some(Slot::Restarting { at }) => *at <= now,
             Some(_) => false,
         };
-        let start = |(shard, position): &(ShardId, Position)| Step::Start { shard: shard.clone(), position: *position };
+        let start = |(shard, position): &(ShardId, Position)| Step::Start {
+            shard: shard.clone(),
+            position: *position,
+        };
         steps.extend(startable.iter().filter(|(shard, _)| free(shard)).map(start));
     } else if wanted.desired == Desired::Deleted && !wanted.closing && quiet(slots) {
         steps.push(Step::Forget);
@@ -78,13 +84,21 @@ pub fn plan(
 /// Whether no consumer runs.
 #[must_use]
 pub fn quiet(slots: &BTreeMap<ShardId, Slot>) -> bool {
-    !slots.values().any(|s| matches!(s, Slot::Running { .. } | Slot::Draining))
+    !slots
+        .values()
+        .any(|s| matches!(s, Slot::Running { .. } | Slot::Draining))
 }
 
 /// When to plan again if nothing happens.
 #[must_use]
 pub fn deadline(slots: &BTreeMap<ShardId, Slot>) -> Option<Mono> {
-    let at = |slot: &Slot| if let Slot::Restarting { at } = slot { Some(*at) } else { None };
+    let at = |slot: &Slot| {
+        if let Slot::Restarting { at } = slot {
+            Some(*at)
+        } else {
+            None
+        }
+    };
     slots.values().filter_map(at).min()
 }
 
@@ -97,33 +111,124 @@ mod tests {
     }
 
     fn wanted(desired: Desired, closing: bool) -> Wanted {
-        Wanted { desired, generation: 2, closing }
+        Wanted {
+            desired,
+            generation: 2,
+            closing,
+        }
     }
 
     #[test]
     fn the_plan_leads_from_what_is_to_what_is_wanted() {
         use Desired::{Deleted, Paused, Running};
-        let start = |s: &str| Step::Start { shard: id(s), position: Position::Trim };
+        let start = |s: &str| Step::Start {
+            shard: id(s),
+            position: Position::Trim,
+        };
         let drain = |s: &str| Step::Drain(id(s));
-        type Case = (&'static str, Wanted, Vec<(&'static str, Slot)>, Vec<&'static str>, Vec<Step>);
+        type Case = (
+            &'static str,
+            Wanted,
+            Vec<(&'static str, Slot)>,
+            Vec<&'static str>,
+            Vec<Step>,
+        );
         let current = Slot::Running { generation: 2 };
         let old = Slot::Running { generation: 1 };
         let later = Slot::Restarting { at: Mono(11) };
         let due = Slot::Restarting { at: Mono(10) };
         let cases: Vec<Case> = vec![
-            ("what may start is started", wanted(Running, false), vec![], vec!["a", "b"], vec![start("a"), start("b")]),
-            ("what runs as wanted is left alone", wanted(Running, false), vec![("a", current)], vec![], vec![]),
-            ("another configuration drains first", wanted(Running, false), vec![("a", old)], vec![], vec![drain("a")]),
-            ("draining is waited for", wanted(Running, false), vec![("a", Slot::Draining)], vec!["a"], vec![]),
-            ("a fault is given time", wanted(Running, false), vec![("a", later)], vec!["a"], vec![]),
-            ("and started again when due", wanted(Running, false), vec![("a", due)], vec!["a"], vec![start("a")]),
-            ("a pause drains", wanted(Paused, false), vec![("a", current)], vec!["b"], vec![drain("a")]),
-            ("paused is quiet", wanted(Paused, false), vec![("a", Slot::Finished)], vec!["b"], vec![]),
-            ("a removal drains", wanted(Deleted, false), vec![("a", current)], vec![], vec![drain("a")]),
-            ("then waits", wanted(Deleted, false), vec![("a", Slot::Draining)], vec![], vec![]),
-            ("then forgets", wanted(Deleted, false), vec![("a", due)], vec![], vec![Step::Forget]),
-            ("closing drains", wanted(Running, true), vec![("a", current)], vec!["b"], vec![drain("a")]),
-            ("closing forgets nothing", wanted(Deleted, true), vec![], vec![], vec![]),
+            (
+                "what may start is started",
+                wanted(Running, false),
+                vec![],
+                vec!["a", "b"],
+                vec![start("a"), start("b")],
+            ),
+            (
+                "what runs as wanted is left alone",
+                wanted(Running, false),
+                vec![("a", current)],
+                vec![],
+                vec![],
+            ),
+            (
+                "another configuration drains first",
+                wanted(Running, false),
+                vec![("a", old)],
+                vec![],
+                vec![drain("a")],
+            ),
+            (
+                "draining is waited for",
+                wanted(Running, false),
+                vec![("a", Slot::Draining)],
+                vec!["a"],
+                vec![],
+            ),
+            (
+                "a fault is given time",
+                wanted(Running, false),
+                vec![("a", later)],
+                vec!["a"],
+                vec![],
+            ),
+            (
+                "and started again when due",
+                wanted(Running, false),
+                vec![("a", due)],
+                vec!["a"],
+                vec![start("a")],
+            ),
+            (
+                "a pause drains",
+                wanted(Paused, false),
+                vec![("a", current)],
+                vec!["b"],
+                vec![drain("a")],
+            ),
+            (
+                "paused is quiet",
+                wanted(Paused, false),
+                vec![("a", Slot::Finished)],
+                vec!["b"],
+                vec![],
+            ),
+            (
+                "a removal drains",
+                wanted(Deleted, false),
+                vec![("a", current)],
+                vec![],
+                vec![drain("a")],
+            ),
+            (
+                "then waits",
+                wanted(Deleted, false),
+                vec![("a", Slot::Draining)],
+                vec![],
+                vec![],
+            ),
+            (
+                "then forgets",
+                wanted(Deleted, false),
+                vec![("a", due)],
+                vec![],
+                vec![Step::Forget],
+            ),
+            (
+                "closing drains",
+                wanted(Running, true),
+                vec![("a", current)],
+                vec!["b"],
+                vec![drain("a")],
+            ),
+            (
+                "closing forgets nothing",
+                wanted(Deleted, true),
+                vec![],
+                vec![],
+                vec![],
+            ),
         ];
         for (what, wanted, slots, startable, expect) in cases {
             let slots = slots.into_iter().map(|(s, slot)| (id(s), slot)).collect();
@@ -134,7 +239,10 @@ mod tests {
 
     #[test]
     fn the_next_look_is_when_a_restart_is_due() {
-        let slots = [(id("a"), Slot::Restarting { at: Mono(7) }), (id("b"), Slot::Restarting { at: Mono(5) })];
+        let slots = [
+            (id("a"), Slot::Restarting { at: Mono(7) }),
+            (id("b"), Slot::Restarting { at: Mono(5) }),
+        ];
         assert_eq!(deadline(&slots.into_iter().collect()), Some(Mono(5)));
         assert_eq!(deadline(&BTreeMap::new()), None);
     }

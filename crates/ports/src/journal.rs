@@ -40,7 +40,12 @@ pub trait ShardJournal: Send + Sync + 'static {
 
     /// Stores `commit` if `lease` is the shard's newest. The commit is queued before this function returns:
     /// commits of one caller are applied in the order of the calls, whenever their futures are polled.
-    fn commit(&self, lease: &Lease, commit: ShardCommit, durability: Durability) -> BoxFuture<'static, CommitOutcome>;
+    fn commit(
+        &self,
+        lease: &Lease,
+        commit: ShardCommit,
+        durability: Durability,
+    ) -> BoxFuture<'static, CommitOutcome>;
 
     /// The records of all shards of a mapping.
     ///
@@ -63,7 +68,8 @@ pub trait Outbox: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any [`JournalError`].
-    async fn pending(&self, after: Option<DiscardId>, limit: usize) -> Result<Vec<OutboxEntry>, JournalError>;
+    async fn pending(&self, after: Option<DiscardId>, limit: usize)
+    -> Result<Vec<OutboxEntry>, JournalError>;
 
     /// Removes a document that was delivered. Removing it twice is no error.
     ///

@@ -17,10 +17,11 @@ pub use clock::{Clock, Entropy};
 pub use destination::{DeliverError, Delivery, Destination, Destinations};
 pub use invoke::{Body, InvokeFactory, Invoker, PoolStatus};
 pub use journal::{
-    CommitOutcome, Discards, Durability, JournalError, LedgerPage, LedgerQuery, LedgerRead, Outbox, ShardCommit,
-    ShardJournal,
+    CommitOutcome, Discards, Durability, JournalError, LedgerPage, LedgerQuery, LedgerRead, Outbox,
+    ShardCommit, ShardJournal,
 };
 pub use source::{Credit, Gap, Lag, Page, ShardReader, SourceError, Sources, StreamSource};
 pub use streams::{
-    HashKey, PutEntry, PutError, PutReceipt, ReadRecord, ShardDescription, StreamDescription, StreamError, Streams,
+    HashKey, PutEntry, PutError, PutReceipt, ReadRecord, ShardDescription, StreamDescription, StreamError,
+    Streams,
 };

@@ -13,7 +13,11 @@ pub trait Sources: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`SourceError::NotFound`] if there is none; [`SourceError::Unavailable`] if that cannot be told now.
-    async fn stream(&self, namespace: &Namespace, arn: &SourceArn) -> Result<Arc<dyn StreamSource>, SourceError>;
+    async fn stream(
+        &self,
+        namespace: &Namespace,
+        arn: &SourceArn,
+    ) -> Result<Arc<dyn StreamSource>, SourceError>;
 }
 
 /// One stream.

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millstream_types::{Namespace, Position, Record, Seq, ShardId, ShardInfo, StreamName, StreamSpec, TraceContext, Wall};
+use millstream_types::{
+    Namespace, Position, Record, Seq, ShardId, ShardInfo, StreamName, StreamSpec, TraceContext, Wall,
+};
 
 /// A stream and its shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +167,11 @@ pub trait Streams: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StreamError::NotFound`], or the store's.
-    async fn describe(&self, namespace: &Namespace, name: &StreamName) -> Result<StreamDescription, StreamError>;
+    async fn describe(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+    ) -> Result<StreamDescription, StreamError>;
 
     /// The streams of a namespace by name, at most `limit`, after `after`.
     ///

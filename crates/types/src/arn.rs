@@ -30,7 +30,9 @@ pub enum InvalidArn {
     #[error("'{0}' is not an ARN: want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME")]
     Form(String),
     /// A service that this build reads nothing from.
-    #[error("'{arn}' names service '{service}': this build reads Kinesis-shaped streams (arn:aws:kinesis:…:stream/NAME)")]
+    #[error(
+        "'{arn}' names service '{service}': this build reads Kinesis-shaped streams (arn:aws:kinesis:…:stream/NAME)"
+    )]
     Service {
         /// The ARN.
         arn: String,
@@ -43,7 +45,9 @@ impl SourceArn {
     /// The ARN of a stream of the built-in broker.
     #[must_use]
     pub fn local_stream(name: &crate::StreamName) -> Self {
-        Self { text: format!("arn:aws:kinesis:{LOCAL_REGION}:{LOCAL_ACCOUNT}:stream/{name}") }
+        Self {
+            text: format!("arn:aws:kinesis:{LOCAL_REGION}:{LOCAL_ACCOUNT}:stream/{name}"),
+        }
     }
 
     /// Which kind of source this is.
@@ -94,7 +98,10 @@ impl FromStr for SourceArn {
             return Err(InvalidArn::Form(s.to_owned()));
         }
         if service != "kinesis" {
-            return Err(InvalidArn::Service { arn: s.to_owned(), service: service.to_owned() });
+            return Err(InvalidArn::Service {
+                arn: s.to_owned(),
+                service: service.to_owned(),
+            });
         }
         match resource.split_once('/') {
             Some(("stream", name)) if crate::StreamName::new(name).is_ok() => Ok(Self { text: s.to_owned() }),
@@ -134,9 +141,17 @@ mod tests {
 
     #[test]
     fn a_local_stream_is_taken_apart() {
-        let arn: SourceArn = "arn:aws:kinesis:us-east-1:000000000000:stream/orders".parse().unwrap();
-        assert_eq!((arn.region(), arn.account(), arn.resource_name()), ("us-east-1", LOCAL_ACCOUNT, "orders"));
-        assert_eq!(SourceArn::local_stream(&crate::StreamName::new("orders").unwrap()), arn);
+        let arn: SourceArn = "arn:aws:kinesis:us-east-1:000000000000:stream/orders"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            (arn.region(), arn.account(), arn.resource_name()),
+            ("us-east-1", LOCAL_ACCOUNT, "orders")
+        );
+        assert_eq!(
+            SourceArn::local_stream(&crate::StreamName::new("orders").unwrap()),
+            arn
+        );
     }
 
     #[test]

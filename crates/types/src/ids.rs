@@ -194,7 +194,13 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        for (text, ok) in [("default", true), ("a-1", true), ("", false), ("-a", false), ("A", false)] {
+        for (text, ok) in [
+            ("default", true),
+            ("a-1", true),
+            ("", false),
+            ("-a", false),
+            ("A", false),
+        ] {
             assert_eq!(Namespace::new(text).is_ok(), ok, "{text}");
         }
         for (text, ok) in [("Orders_2", true), ("a.b", false), ("ä", false)] {

@@ -58,7 +58,10 @@ impl Seq {
         for (i, digit) in text.iter().rev().enumerate() {
             packed[BYTES - 1 - i / 2] |= (digit - b'0') << (4 * (i % 2));
         }
-        Self { packed, digits: text.len() as u8 }
+        Self {
+            packed,
+            digits: text.len() as u8,
+        }
     }
 
     /// The number after this one, with as many digits, or one more where it takes one; none past 128 digits.
@@ -108,7 +111,9 @@ impl Seq {
 
 impl Ord for Seq {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.packed.cmp(&other.packed).then(self.digits.cmp(&other.digits))
+        self.packed
+            .cmp(&other.packed)
+            .then(self.digits.cmp(&other.digits))
     }
 }
 
@@ -171,7 +176,11 @@ impl Mark {
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.sub == 0 { self.seq.fmt(f) } else { write!(f, "{}.{}", self.seq, self.sub) }
+        if self.sub == 0 {
+            self.seq.fmt(f)
+        } else {
+            write!(f, "{}.{}", self.seq, self.sub)
+        }
     }
 }
 
@@ -236,8 +245,18 @@ mod tests {
 
     #[test]
     fn a_successor_grows_by_a_digit_only_where_it_must() {
-        for (text, want) in [("0", "1"), ("9", "10"), ("09", "10"), ("99", "100"), ("0099", "0100"), ("1999", "2000")] {
-            assert_eq!(text.parse::<Seq>().unwrap().successor().unwrap().to_string(), want);
+        for (text, want) in [
+            ("0", "1"),
+            ("9", "10"),
+            ("09", "10"),
+            ("99", "100"),
+            ("0099", "0100"),
+            ("1999", "2000"),
+        ] {
+            assert_eq!(
+                text.parse::<Seq>().unwrap().successor().unwrap().to_string(),
+                want
+            );
         }
         assert_eq!("9".repeat(MAX_DIGITS).parse::<Seq>().unwrap().successor(), None);
     }

@@ -14,7 +14,10 @@ pub struct StreamSpec {
 
 impl Default for StreamSpec {
     fn default() -> Self {
-        Self { shards: 1, retention_hours: 24 }
+        Self {
+            shards: 1,
+            retention_hours: 24,
+        }
     }
 }
 

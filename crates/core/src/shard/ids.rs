@@ -42,7 +42,10 @@ impl IdSource {
     /// by time, and within a millisecond in the order in which the shard gave records up.
     pub(super) fn discard(&mut self, at: Wall) -> DiscardId {
         self.discarded = (at.0 << 12).max(self.discarded + 1);
-        let (millis, count) = (u128::from(self.discarded >> 12), u128::from(self.discarded & 0xfff));
+        let (millis, count) = (
+            u128::from(self.discarded >> 12),
+            u128::from(self.discarded & 0xfff),
+        );
         let random = self.wide() & ((1 << 62) - 1);
         DiscardId::from_bits((millis << 80) | (0x7 << 76) | (count << 64) | (0x2 << 62) | random)
     }
@@ -68,7 +71,9 @@ mod tests {
     #[test]
     fn discards_sort_by_time_and_then_by_the_order_of_the_shard() {
         let (mut ids, mut other) = (IdSource::new(1), IdSource::new(2));
-        let made: Vec<_> = [1999, 2000, 2000, 2000, 1998].map(|at| ids.discard(Wall(at))).into();
+        let made: Vec<_> = [1999, 2000, 2000, 2000, 1998]
+            .map(|at| ids.discard(Wall(at)))
+            .into();
         assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
         assert!(made[0] < other.discard(Wall(2000)) && other.discard(Wall(2001)) > made[4]);
         assert!(made.iter().all(|id| id.0.get_version_num() == 7));

@@ -1,7 +1,7 @@
 //! Records that were given up, and the failure documents that are still to be sent.
 
 use crate::ids::DiscardId;
-use crate::{Mark, MappingId, Namespace, RequestId, ResponseContext, ShardId, SourceArn, Wall};
+use crate::{MappingId, Mark, Namespace, RequestId, ResponseContext, ShardId, SourceArn, Wall};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 

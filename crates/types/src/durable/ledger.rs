@@ -1,6 +1,6 @@
 //! The history of attempts.
 
-use crate::{Mark, MappingId, RequestId, ShardId, Wall};
+use crate::{MappingId, Mark, RequestId, ShardId, Wall};
 use serde::{Deserialize, Serialize};
 
 /// What an attempt led to.
