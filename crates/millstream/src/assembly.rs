@@ -7,12 +7,16 @@ use millstream_engine::manage::{Manager, ManagerPorts};
 use millstream_engine::{Node, NodeOptions, NodePorts, Shutdown};
 use millstream_ports::Streams;
 use millstream_store::{
-    CatalogStore, Db, DbOptions, DiscardStore, Journal, JournalOptions, LedgerStore, OutboxStore,
+    CatalogStore, Db, DbOptions, DiscardStore, Journal, JournalOptions, LedgerStore, OpenError, OutboxStore,
 };
 use millstream_targets::{Factory, InProcess, PoolOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How often, and after which pauses, a database is tried again that somebody else has open: 2 seconds in all.
+const OPEN_TRIES: u32 = 40;
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// How an engine with its own broker is put together.
 #[derive(Clone, Debug)]
@@ -141,14 +145,25 @@ impl Assembly {
     }
 }
 
-/// Opening reads the disk, perhaps for seconds after a crash: off the runtime's threads.
+/// Opening reads the disk, perhaps for seconds after a crash: off the runtime's threads. A database in use is
+/// tried again for a moment: its owner may be just ending, as after a [`Assembly`] of this process was dropped.
 async fn open(options: AssemblyOptions) -> Result<(Db, CatalogStore), StartError> {
-    let opening = tokio::task::spawn_blocking(move || {
-        let db = Db::open(&options.data_dir.join("db"), options.db())?;
-        let catalog = CatalogStore::open(db.clone()).map_err(StartError::Catalog)?;
-        Ok((db, catalog))
-    });
-    opening
-        .await
-        .map_err(|e| StartError::Interrupted(e.to_string()))?
+    let path = options.data_dir.join("db");
+    let mut patience = OPEN_TRIES;
+    loop {
+        let (path, db_options) = (path.clone(), options.db());
+        let opening = tokio::task::spawn_blocking(move || {
+            let db = Db::open(&path, db_options)?;
+            let catalog = CatalogStore::open(db.clone()).map_err(StartError::Catalog)?;
+            Ok((db, catalog))
+        });
+        match opening
+            .await
+            .map_err(|e| StartError::Interrupted(e.to_string()))?
+        {
+            Err(StartError::Open(OpenError::InUse { .. })) if patience > 0 => patience -= 1,
+            other => return other,
+        }
+        tokio::time::sleep(OPEN_PAUSE).await;
+    }
 }

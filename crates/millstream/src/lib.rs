@@ -35,6 +35,12 @@ mod mapping;
 mod running;
 mod system;
 
+/// The examples in the documents for people, compiled with this crate's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/embedding.md")]
+mod documents {}
+
 pub use assembly::{Assembly, AssemblyOptions};
 pub use builder::{Builder, Millstream};
 pub use declared::FunctionSettings;

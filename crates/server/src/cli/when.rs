@@ -31,8 +31,8 @@ pub(crate) fn short(d: Duration) -> String {
     let s = d.as_secs();
     match s {
         0 => format!("{}ms", d.as_millis()),
-        1..=9 => format!("{:.1}s", d.as_secs_f64()),
-        10..=59 => format!("{s}s"),
+        1..=9 if d.subsec_millis() >= 50 => format!("{:.1}s", d.as_secs_f64()),
+        1..=59 => format!("{s}s"),
         60..=3_599 => two((s / 60, "m"), (s % 60, "s")),
         3_600..=86_399 => two((s / 3_600, "h"), (s % 3_600 / 60, "m")),
         _ => two((s / 86_400, "d"), (s % 86_400 / 3_600, "h")),
@@ -83,7 +83,7 @@ mod tests {
     fn durations_have_at_most_two_units() {
         for (seconds, want) in [
             (0, "0ms"),
-            (5, "5.0s"),
+            (5, "5s"),
             (12, "12s"),
             (330, "5m30s"),
             (7_200, "2h"),
@@ -91,6 +91,7 @@ mod tests {
         ] {
             assert_eq!(short(Duration::from_secs(seconds)), want);
         }
+        assert_eq!(short(Duration::from_millis(1_171)), "1.2s");
         assert_eq!(short(Duration::from_millis(250)), "250ms");
     }
 

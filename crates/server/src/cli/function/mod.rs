@@ -20,9 +20,7 @@ pub(crate) struct FunctionArgs {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// Register a program that speaks the Lambda Runtime API.
-    #[command(
-        after_help = "Example: millstream function create totals --timeout 30s --env-pass PATH -- python3 totals.py"
-    )]
+    #[command(after_help = "Example: millstream function create totals --timeout 30s -- python3 totals.py")]
     Create(verbs::Create),
     /// Show functions by name.
     Get(verbs::Get),

@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     /// --env-pass.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = HEADING)]
     env: Vec<(String, String)>,
-    /// Takes variables over from the server's environment, e.g. PATH,HOME.
+    /// Takes variables over from the server's environment, e.g. PATH,HOME [default of a new function: PATH].
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = HEADING)]
     env_pass: Vec<String>,
     /// Longest time from start to the first request for work, up to 5m [default: 10s].
@@ -49,6 +49,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Settings {
+    /// For a new function: its program is found where the server finds programs, unless something else is said.
+    pub(crate) fn with_path(&self) -> Self {
+        let mut settings = self.clone();
+        if settings.env_pass.is_empty() && settings.env.iter().all(|(name, _)| name != "PATH") {
+            settings.env_pass.push("PATH".to_owned());
+        }
+        settings
+    }
+
     /// Whether a program is named.
     pub(crate) fn has_command(&self) -> bool {
         !self.command.is_empty()
@@ -164,6 +173,18 @@ mod tests {
                 "process.working_dir"
             ]
         );
+    }
+
+    #[test]
+    fn a_new_function_gets_the_servers_path_unless_it_says_otherwise() {
+        for (args, want) in [
+            (&["--", "x"][..], &["PATH"][..]),
+            (&["--env", "PATH=/bin", "--", "x"], &[]),
+            (&["--env-pass", "HOME", "--", "x"], &["HOME"]),
+        ] {
+            let line = Line::try_parse_from(std::iter::once(&"x").chain(args)).unwrap();
+            assert_eq!(line.settings.with_path().env_pass, want);
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Create {
             ));
         }
         let mut function = v1::Function::default();
-        self.settings.apply(&mut function)?;
+        self.settings.with_path().apply(&mut function)?;
         let request = v1::CreateFunctionRequest {
             parent: session.parent(),
             function_id: short(&self.name).to_owned(),
@@ -243,11 +243,14 @@ impl Delete {
                 .functions()
                 .delete_function(session.request(request))
                 .await?;
-            let gone = v1::Function {
-                name,
-                ..Default::default()
+            let dry = if self.dry_run {
+                " (dry run: nothing was changed)"
+            } else {
+                ""
             };
-            done(session, &gone, "deleted", self.dry_run)?;
+            session
+                .screen
+                .gone(&name, &format!("function {} deleted{dry}", short(&name)))?;
         }
         Ok(())
     }

@@ -31,6 +31,9 @@ pub(crate) const COLUMNS: Columns = Columns {
     ],
 };
 
+/// Which of the columns changes by itself.
+pub(crate) const AGE: usize = 7;
+
 /// The cells of a mapping.
 pub(crate) fn row(m: &v1::Mapping) -> Vec<String> {
     let counters = m.counters.unwrap_or_default();
@@ -136,6 +139,11 @@ pub(crate) mod tests {
                 "b       PAUSED  flights  delays    1234  0          5         -    -",
             ]
         );
+    }
+
+    #[test]
+    fn the_column_of_ages_is_known() {
+        assert_eq!(COLUMNS.narrow[AGE], "AGE");
     }
 
     #[test]

@@ -158,6 +158,8 @@ struct View {
     table: Table,
     format: Format,
     open: bool,
+    /// The last row of each mapping, without its age: what looks the same is not shown again.
+    last: BTreeMap<String, Vec<String>>,
 }
 
 impl View {
@@ -169,6 +171,7 @@ impl View {
             table,
             format,
             open: false,
+            last: BTreeMap::new(),
         }
     }
 
@@ -183,7 +186,7 @@ impl View {
             Format::Name => session.screen.line(name(&event)),
             Format::Table | Format::Wide => {
                 match &event {
-                    Event::Updated(mapping) => self.table.row(show::row(mapping)),
+                    Event::Updated(mapping) => self.updated(mapping),
                     Event::Removed(gone) => self
                         .table
                         .row([short(&gone.name).to_owned(), "DELETED".to_owned()]),
@@ -195,6 +198,20 @@ impl View {
                     Ok(())
                 }
             }
+        }
+    }
+
+    fn updated(&mut self, mapping: &v1::Mapping) {
+        let row = show::row(mapping);
+        let mut look = row.clone();
+        look.truncate(if self.format == Format::Wide {
+            row.len()
+        } else {
+            show::COLUMNS.narrow.len()
+        });
+        look.remove(show::AGE);
+        if self.last.insert(mapping.name.clone(), look.clone()) != Some(look) {
+            self.table.row(row);
         }
     }
 

@@ -158,6 +158,20 @@ impl Screen {
         lines.iter().try_for_each(|line| self.line(line))
     }
 
+    /// That something is gone: a sentence, or its name.
+    ///
+    /// # Errors
+    /// As [`Screen::line`].
+    pub(crate) fn gone(&mut self, name: &str, sentence: &str) -> Result<(), CliError> {
+        match self.format {
+            Format::Json => self.line(&serde_json::json!({ "name": name }).to_string()),
+            Format::Yaml => self.line(&format!("---\nname: {name}")),
+            Format::Name => self.line(name),
+            Format::Table | Format::Wide if self.quiet => Ok(()),
+            Format::Table | Format::Wide => self.line(sentence),
+        }
+    }
+
     /// What was done, for commands whose answer is no more than that: a sentence, or the message, or the name.
     ///
     /// # Errors

@@ -242,15 +242,9 @@ impl Delete {
                 etag: self.etag.clone(),
             };
             session.streams().delete_stream(session.request(request)).await?;
-            let sentence = format!("stream {} deleted", short(&name));
-            session.screen.did(
-                &v1::Stream {
-                    name: name.clone(),
-                    ..Default::default()
-                },
-                &name,
-                &sentence,
-            )?;
+            session
+                .screen
+                .gone(&name, &format!("stream {} deleted", short(&name)))?;
         }
         Ok(())
     }
