@@ -10,8 +10,9 @@ use tokio::time::sleep;
 
 /// Between a failed call and the next.
 const AGAIN: Duration = Duration::from_millis(20);
-/// How many shards it adds and takes away.
-const RESHARDINGS: usize = 4;
+/// How often it splits or merges, at most; and in how many of a thousand cases it does so rather than pausing.
+const RESHARDINGS: usize = 8;
+const RESHARD: u64 = 300;
 
 /// A pause: when it was acknowledged as complete, and when its end was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,7 @@ pub(super) async fn run(mut rng: Rng, mut lives: Lives, stopping: watch::Receive
     let mut reshardings = 0;
     while !*stopping.borrow() {
         sleep(Duration::from_millis(rng.between(100, 1_200))).await;
-        if reshardings < RESHARDINGS && rng.per_mille(500) {
+        if reshardings < RESHARDINGS && rng.per_mille(RESHARD) {
             reshard(&mut lives, reshardings % 2 == 0, &mut rng).await;
             reshardings += 1;
         } else {
