@@ -15,7 +15,10 @@ const SET_UP: [&str; 4] = ["make ", "eval ", "export ", "target/release/millstre
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7400";
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn read(path: &str) -> String {
@@ -43,7 +46,9 @@ fn documents() -> Vec<String> {
 fn shell_blocks(document: &str, heading: &str) -> Vec<String> {
     let section = document.split("\n## ").find(|s| s.starts_with(heading)).unwrap();
     let blocks = section.split("```sh\n").skip(1);
-    blocks.map(|b| b.split("```").next().unwrap().to_owned()).collect()
+    blocks
+        .map(|b| b.split("```").next().unwrap().to_owned())
+        .collect()
 }
 
 async fn run(block: &str, server: &Server) -> String {
@@ -57,32 +62,57 @@ async fn run(block: &str, server: &Server) -> String {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(3 * SOON, output).await.expect("the block takes too long").unwrap();
+    let output = timeout(3 * SOON, output)
+        .await
+        .expect("the block takes too long")
+        .unwrap();
     let [out, err] = [&output.stdout, &output.stderr].map(|o| String::from_utf8_lossy(o).into_owned());
-    assert!(output.status.success(), "{block}\n{}\n{out}\n{err}", output.status);
+    assert!(
+        output.status.success(),
+        "{block}\n{}\n{out}\n{err}",
+        output.status
+    );
     out
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_of_the_tour_works() {
-    assert!(std::env::var_os("MILLSTREAM_PYTHON").is_some(), "run `make test`, or eval \"$(make -s env)\" first");
+    assert!(
+        std::env::var_os("MILLSTREAM_PYTHON").is_some(),
+        "run `make test`, or eval \"$(make -s env)\" first"
+    );
     let mut server = Server::start().await;
     let mut seen = String::new();
     let mut blocks = 0;
     for block in shell_blocks(&read("README.md"), "A five-minute tour") {
-        let kept: Vec<&str> = block.lines().filter(|l| !SET_UP.iter().any(|s| l.starts_with(s))).collect();
+        let kept: Vec<&str> = block
+            .lines()
+            .filter(|l| !SET_UP.iter().any(|s| l.starts_with(s)))
+            .collect();
         if kept.is_empty() {
             continue;
         }
-        if kept.iter().any(|line| line.starts_with("millstream mapping resume")) {
+        if kept
+            .iter()
+            .any(|line| line.starts_with("millstream mapping resume"))
+        {
             server.kill9().await;
             server.restart().await;
         }
         seen += &run(&kept.join("\n"), &server).await;
         blocks += 1;
     }
-    assert!(blocks >= 6, "{blocks} blocks: is the tour still where this test looks for it?");
-    for expected in ["SPLIT", "DISCARDED", "RETRY_ATTEMPTS_EXHAUSTED", "requestContext", "PauseMapping"] {
+    assert!(
+        blocks >= 6,
+        "{blocks} blocks: is the tour still where this test looks for it?"
+    );
+    for expected in [
+        "SPLIT",
+        "DISCARDED",
+        "RETRY_ATTEMPTS_EXHAUSTED",
+        "requestContext",
+        "PauseMapping",
+    ] {
         assert!(seen.contains(expected), "{expected} is not shown:\n{seen}");
     }
     server.terminate().await;
@@ -103,30 +133,47 @@ fn links_lead_somewhere() {
             checked += 1;
         }
     }
-    assert!(checked > 10, "{checked} links: are they still written in a way that this test finds?");
+    assert!(
+        checked > 10,
+        "{checked} links: are they still written in a way that this test finds?"
+    );
 }
 
 /// `short::name` in code quotes, wherever it stands.
 fn proofs(text: &str) -> Vec<(&str, &str)> {
     let quoted = text.split('`').skip(1).step_by(2);
-    let is_name = |s: &str| !s.is_empty() && s.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_');
-    quoted.filter_map(|q| q.split_once("::")).filter(|(file, name)| is_name(file) && is_name(name)).collect()
+    let is_name = |s: &str| {
+        !s.is_empty()
+            && s.bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
+    };
+    quoted
+        .filter_map(|q| q.split_once("::"))
+        .filter(|(file, name)| is_name(file) && is_name(name))
+        .collect()
 }
 
 /// The files behind the short names: rows `| short | [path](link) |` of the document's last table.
 fn files(document: &str) -> BTreeMap<&str, String> {
     let table = document.split("\n## Where the tests are").nth(1).unwrap();
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
-    rows.map(|(short, path)| (short, read(path.trim_end_matches(" |").trim_end_matches('`')))).collect()
+    let rows = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
+    rows.map(|(short, path)| (short, read(path.trim_end_matches(" |").trim_end_matches('`'))))
+        .collect()
 }
 
 fn is_test(source: &str, name: &str) -> bool {
     let head = format!("fn {name}(");
     let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
-    let at = lines.iter().position(|line| line.starts_with(&head) || line.starts_with(&format!("async {head}")));
+    let at = lines
+        .iter()
+        .position(|line| line.starts_with(&head) || line.starts_with(&format!("async {head}")));
     at.is_some_and(|at| {
         let above = &lines[at.saturating_sub(3)..at];
-        above.iter().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+        above
+            .iter()
+            .any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
     })
 }
 
@@ -137,13 +184,21 @@ fn every_proof_in_the_conformance_table_is_a_test() {
     let proofs = proofs(&document);
     assert!(proofs.len() > 50, "{} proofs", proofs.len());
     for (file, name) in &proofs {
-        let source = files.get(file).unwrap_or_else(|| panic!("no file is named {file} at the end of the document"));
+        let source = files
+            .get(file)
+            .unwrap_or_else(|| panic!("no file is named {file} at the end of the document"));
         assert!(is_test(source, name), "{file}::{name} is no test");
     }
     for file in files.keys() {
-        assert!(proofs.iter().any(|(used, _)| used == file), "no row names a test of {file}");
+        assert!(
+            proofs.iter().any(|(used, _)| used == file),
+            "no row names a test of {file}"
+        );
     }
-    for row in document.lines().filter(|line| line.starts_with('|') && line.contains("| honoured")) {
+    for row in document
+        .lines()
+        .filter(|line| line.starts_with('|') && line.contains("| honoured"))
+    {
         assert!(!self::proofs(row).is_empty(), "honoured without a proof: {row}");
     }
 }
