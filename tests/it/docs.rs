@@ -139,6 +139,22 @@ fn links_lead_somewhere() {
     );
 }
 
+#[test]
+fn every_decision_record_is_listed() {
+    let map = read("docs/architecture.md");
+    let records: Vec<String> = documents()
+        .into_iter()
+        .filter(|d| d.starts_with("docs/adr/"))
+        .collect();
+    assert!(!records.is_empty());
+    for record in records {
+        assert!(
+            map.contains(&format!("]({})", &record["docs/".len()..])),
+            "{record} is not in the code map"
+        );
+    }
+}
+
 /// `short::name` in code quotes, wherever it stands.
 fn proofs(text: &str) -> Vec<(&str, &str)> {
     let quoted = text.split('`').skip(1).step_by(2);
