@@ -17,7 +17,7 @@ async fn set_up(server: &Server) -> Client {
     let client = server.client();
     client.create_stream("orders", 2).await;
     let mut command = test_function(&server.dir().join("calls"), "id");
-    // Milliseconds between work and answer: a stop always finds work that is done and not answered.
+    // Milliseconds before and after the work: a stop always finds some under way.
     command.push("3".to_owned());
     client
         .create_function("work", &command, Duration::from_secs(60), 8)

@@ -31,7 +31,8 @@ const SHARDS: i32 = 3;
 const FACTOR: i32 = 4;
 const BATCH: i32 = 20;
 const RETRIES: i32 = 1;
-/// Between the function's work and its answer, in ms: a kill then finds work done that the server knows nothing of.
+/// Before and after the function's work, in ms: kills find work half done, and work done that the server knows
+/// nothing of.
 const LINGER: &str = "3";
 const DEFAULT_KILLS: u64 = 20;
 /// Much longer than any batch takes: here nothing is to time out.

@@ -2,7 +2,7 @@
 //!
 //! A Lambda Runtime API client by hand, over one `TcpStream`: it starts in a millisecond, so that a kill loop
 //! spends its time on the server. Arguments: a directory for its journal, what the journal names records by
-//! (`seq` or `id`), and the milliseconds between its work and its answer (none if it is left out).
+//! (`seq` or `id`), and the milliseconds before and after its work (none if they are left out).
 //!
 //! A record's payload is `ID`, or `ID ACTION`, or `ID ACTION FLAG`: the action is taken unless a file FLAG is
 //! there. The first action other than `report` decides for its batch:
@@ -45,6 +45,7 @@ fn main() -> Result<()> {
         let call = api.next()?;
         let records = records(&call.event);
         journal.started(&call, &records)?;
+        std::thread::sleep(linger);
         let answer = decide(&records);
         if let Some(result) = answer.result() {
             journal.ended(&call, &result)?;
