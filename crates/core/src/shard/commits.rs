@@ -1,8 +1,10 @@
 //! One commit at a time, so that an older state can never land on a newer one; what comes up meanwhile is
 //! gathered for the next.
 
+use super::persist::stored_checkpoint;
 use millstream_types::commit::{Durability, ShardCommit};
 use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, ShardRecord};
+use millstream_types::{Mark, Position};
 
 /// Identifies a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,25 @@ pub(super) struct Running {
     pub(super) gated: Vec<usize>,
     /// Whether it says that the shard is finished.
     pub(super) finishes: bool,
+    /// What is durable once it is done.
+    pub(super) progress: StoredProgress,
+}
+
+/// How far the shard is finished on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredProgress {
+    pub(super) checkpoint: Position,
+    /// Per lane.
+    pub(super) done_through: Vec<Option<Mark>>,
+}
+
+impl StoredProgress {
+    pub(super) fn of(record: &ShardRecord) -> Self {
+        Self {
+            checkpoint: stored_checkpoint(record),
+            done_through: record.lanes.iter().map(|l| l.done_through).collect(),
+        }
+    }
 }
 
 /// The commit on its way and what gathers behind it.
@@ -86,6 +107,7 @@ impl Commits {
             token,
             gated,
             finishes: record.finished,
+            progress: StoredProgress::of(&record),
         });
         let durability = if std::mem::take(&mut self.synced) {
             Durability::Synced

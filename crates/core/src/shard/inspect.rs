@@ -40,7 +40,7 @@ impl Counters {
 /// The inside of a shard, now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShardSnapshot {
-    /// Every record up to here is finished.
+    /// Every record up to here is finished, and that is stored.
     pub checkpoint: Position,
     /// How far it has been read.
     pub read_through: Option<Mark>,
@@ -69,7 +69,7 @@ pub struct ShardSnapshot {
 pub struct LaneInspection {
     /// Its number, from 0.
     pub lane: u8,
-    /// Every record of the lane up to here is finished.
+    /// Every record of the lane up to here is finished, and that is stored.
     pub done_through: Option<Mark>,
     /// Records in memory behind the current batch.
     pub buffered: u32,
@@ -108,7 +108,7 @@ impl ShardMachine {
     pub fn snapshot(&self) -> ShardSnapshot {
         let through = self.cursors.read_through;
         ShardSnapshot {
-            checkpoint: self.checkpoint(),
+            checkpoint: self.stored.checkpoint,
             read_through: through,
             lag_ms: self.cursors.lag_ms,
             lag_records: self.cursors.lag_records,
@@ -120,7 +120,7 @@ impl ShardMachine {
                 .lanes
                 .iter()
                 .enumerate()
-                .map(|(n, l)| lane(n, l, through))
+                .map(|(n, l)| lane(n, l, self.stored.done_through.get(n).copied().flatten()))
                 .collect(),
             counters: self.counters,
             last_attempt_failed: self.last_attempt_failed,
@@ -167,10 +167,10 @@ fn held(lane: &Lane) -> u64 {
     (lane.waiting.len() + in_head) as u64
 }
 
-fn lane(number: usize, lane: &Lane, through: Option<Mark>) -> LaneInspection {
+fn lane(number: usize, lane: &Lane, done_through: Option<Mark>) -> LaneInspection {
     LaneInspection {
         lane: number as u8,
-        done_through: lane.finished_through(through),
+        done_through,
         buffered: lane.waiting.len() as u32,
         lagging: lane.lagging.is_some(),
         batch: lane.head.as_ref().and_then(batch),

@@ -2,7 +2,7 @@
 
 use super::batch::Waiting;
 use super::carried::Carried;
-use super::commits::{CommitOrder, CommitToken, Commits};
+use super::commits::{CommitOrder, CommitToken, Commits, StoredProgress};
 use super::config::ShardConfig;
 use super::cursors::{Cursor, Cursors, PageIn, ReadOrder};
 use super::head::Phase;
@@ -96,6 +96,8 @@ pub struct ShardMachine {
     pub(super) attempts: u64,
     pub(super) finish_stored: bool,
     pub(super) stored_through: Option<Mark>,
+    /// What a crash now would leave.
+    pub(super) stored: StoredProgress,
     pub(super) counters: Counters,
     pub(super) last_attempt_failed: Option<bool>,
 }
@@ -203,6 +205,7 @@ impl ShardMachine {
             CommitOutcome::Committed => {
                 if let Some(running) = running {
                     self.finish_stored |= running.finishes;
+                    self.stored = running.progress;
                     self.release(&running.gated);
                 }
                 self.advance(now, out);

@@ -1,7 +1,7 @@
 //! To and from the shard's record, and the watermark over the lanes.
 
 use super::carried::Carried;
-use super::commits::Commits;
+use super::commits::{Commits, StoredProgress};
 use super::config::ShardConfig;
 use super::cursors::Cursors;
 use super::ids::IdSource;
@@ -32,9 +32,25 @@ impl ShardMachine {
         for lane in &mut lanes {
             lane.idle_since = now.mono;
         }
+        let through = resumed.cursors.read_through;
+        let done_through: Vec<Option<Mark>> = lanes.iter().map(|l| l.finished_through(through)).collect();
+        let checkpoint = if resumed.finished {
+            Position::End
+        } else {
+            done_through
+                .iter()
+                .min()
+                .copied()
+                .flatten()
+                .map_or(start, Position::After)
+        };
         Self {
             ids: IdSource::new(seed),
             start,
+            stored: StoredProgress {
+                checkpoint,
+                done_through,
+            },
             lanes,
             carried: resumed.carried,
             stored_through: resumed.cursors.read_through,

@@ -3,7 +3,7 @@
 use super::show;
 use crate::cli::error::CliError;
 use crate::cli::names::Kind;
-use crate::cli::output::{Columns, Format, Table, to_json, to_yaml};
+use crate::cli::output::{Columns, Format, Table, count, to_json, to_yaml};
 use crate::cli::session::Session;
 use crate::cli::when;
 use clap::Args;
@@ -74,8 +74,8 @@ impl Describe {
     }
 }
 
+/// What is known of the mapping as a whole, one fact a line.
 fn facts(m: &v1::Mapping) -> Vec<String> {
-    let c = m.counters.unwrap_or_default();
     let reason = if m.state_reason.is_empty() {
         String::new()
     } else {
@@ -90,83 +90,70 @@ fn facts(m: &v1::Mapping) -> Vec<String> {
         .starting_position_timestamp
         .as_ref()
         .map_or(start, |t| when::stamp(Some(t)));
-    let age = m.maximum_record_age_seconds();
-    let destination = show::on_failure(m);
+    let (created, changed) = (
+        when::stamp(m.create_time.as_ref()),
+        when::stamp(m.update_time.as_ref()),
+    );
+    let (runs, etag, uid) = (m.observed_generation, &m.etag, &m.uid);
     let mut facts = vec![
         ("Name", m.name.clone()),
         ("State", format!("{}{reason}", show::state(m))),
         ("Source", m.source_arn.clone()),
         ("Function", m.function.clone()),
         ("Starts at", start),
-        (
-            "Batches",
-            format!(
-                "up to {} records, window {} s, {} lanes per shard",
-                m.batch_size(),
-                m.maximum_batching_window_seconds(),
-                m.parallelization_factor()
-            ),
-        ),
-        (
-            "On failure",
-            format!(
-                "bisect {}, retries {}, record age {}, partial responses {}, destination {}",
-                m.bisect_batch_on_function_error(),
-                show::unlimited(m.maximum_retry_attempts()),
-                if age < 0 {
-                    "no limit".to_owned()
-                } else {
-                    format!("{age} s")
-                },
-                !m.function_response_types.is_empty(),
-                if destination.is_empty() {
-                    "none"
-                } else {
-                    destination
-                },
-            ),
-        ),
-        (
-            "Since start",
-            format!(
-                "{} records read, {} done, {} discarded; {} attempts, {} failed, {} throttled; {} splits",
-                c.records_read,
-                c.records_done,
-                c.records_discarded,
-                c.attempts,
-                c.failures,
-                c.throttles,
-                c.splits
-            ),
-        ),
+        ("Batches", batches(m)),
+        ("On failure", on_failure(m)),
+        ("Since start", counters(m.counters.unwrap_or_default())),
         ("Last result", m.last_processing_result.clone()),
         (
             "Version",
             format!(
-                "generation {} (runs {}), etag {}, uid {}",
-                m.generation, m.observed_generation, m.etag, m.uid
+                "generation {} (runs {runs}), etag {etag}, uid {uid}",
+                m.generation
             ),
         ),
-        (
-            "Created",
-            format!(
-                "{}, changed {}",
-                when::stamp(m.create_time.as_ref()),
-                when::stamp(m.update_time.as_ref())
-            ),
-        ),
+        ("Created", format!("{created}, changed {changed}")),
     ];
-    for condition in &m.conditions {
-        let age = when::age(condition.since.as_ref());
-        facts.push((
-            "Condition",
-            format!("{} for {age}: {}", condition.r#type, condition.message),
-        ));
-    }
+    facts.extend(m.conditions.iter().map(|c| {
+        let age = when::age(c.since.as_ref());
+        ("Condition", format!("{} for {age}: {}", c.r#type, c.message))
+    }));
     facts
         .into_iter()
         .map(|(what, value)| format!("{what:<12} {value}"))
         .collect()
+}
+
+fn batches(m: &v1::Mapping) -> String {
+    let (records, window) = (m.batch_size(), m.maximum_batching_window_seconds());
+    let lanes = count(usize::try_from(m.parallelization_factor()).unwrap_or(0), "lane");
+    format!("up to {records} records, window {window} s, {lanes} per shard")
+}
+
+fn on_failure(m: &v1::Mapping) -> String {
+    let (bisect, retries) = (
+        m.bisect_batch_on_function_error(),
+        show::unlimited(m.maximum_retry_attempts()),
+    );
+    let age = match m.maximum_record_age_seconds() {
+        seconds if seconds < 0 => "no limit".to_owned(),
+        seconds => format!("{seconds} s"),
+    };
+    let partial = !m.function_response_types.is_empty();
+    let destination = match show::on_failure(m) {
+        "" => "none",
+        arn => arn,
+    };
+    format!(
+        "bisect {bisect}, retries {retries}, record age {age}, partial responses {partial}, destination {destination}"
+    )
+}
+
+fn counters(c: v1::MappingCounters) -> String {
+    format!(
+        "{} records read, {} done, {} discarded; {} attempts, {} failed, {} throttled; {} splits",
+        c.records_read, c.records_done, c.records_discarded, c.attempts, c.failures, c.throttles, c.splits
+    )
 }
 
 fn shard_row(shard: &v1::ShardInspection) -> Vec<String> {

@@ -1,3 +1,5 @@
+//! The protocol of one process as tables: what it says, and what becomes of the invocation.
+
 use super::super::event::tests::invocation;
 use super::*;
 
