@@ -195,3 +195,55 @@ fn memory_that_was_given_back_is_read_again_when_the_lane_moves() {
     assert_eq!(last, (0..200).map(|i| 2 * i + 1).collect::<Vec<u64>>());
     assert_eq!(rig.checkpoint(), Some(400));
 }
+
+/// Progress of each lane, as stored last.
+fn stored_lanes(rig: &Rig) -> Vec<Option<u64>> {
+    let record = rig.commits.last().unwrap().commit.record.as_ref().unwrap();
+    record
+        .lanes
+        .iter()
+        .map(|l| l.done_through.map(crate::rig::number))
+        .collect()
+}
+
+#[test]
+fn a_lane_without_work_is_finished_as_far_as_the_shard_was_read_and_stays_so() {
+    let blocked = Rc::new(Cell::new(false));
+    let mut rig = Rig::with(two_lanes(), blockable(&blocked));
+    let [zero, one] = [0, 1].map(|lane| keys(2)[lane].clone());
+    for _ in 0..50 {
+        rig.put(&one, b"x");
+    }
+    rig.run();
+    assert_eq!(
+        (stored_lanes(&rig), rig.checkpoint()),
+        (vec![Some(50); 2], Some(50))
+    );
+    // The first record of lane 0 ever hangs: what the lane was finished through is not forgotten.
+    blocked.set(true);
+    rig.put(&zero, b"x");
+    rig.put(&one, b"x");
+    rig.run();
+    assert_eq!(
+        (stored_lanes(&rig), rig.checkpoint()),
+        (vec![Some(50), Some(52)], Some(50))
+    );
+}
+
+#[test]
+fn a_catch_up_read_that_sees_more_than_the_main_cursor_takes_nothing_twice() {
+    let blocked = Rc::new(Cell::new(true));
+    let mut rig = Rig::with(two_lanes(), blockable(&blocked));
+    put_both(&mut rig, 1_000, 50);
+    // Read for both cursors at once, the catch-up cursor's answer first, with records put meanwhile.
+    rig.catch_up_first = true;
+    blocked.set(false);
+    for _ in 0..1_000 {
+        put_both(&mut rig, 1, 1);
+    }
+    rig.run();
+    assert_eq!(
+        numbers_of(&rig, 0),
+        (0..2_000).map(|i| 2 * i + 1).collect::<Vec<u64>>()
+    );
+}

@@ -245,3 +245,27 @@ fn an_empty_closed_shard_is_finished_too() {
             .finished
     );
 }
+
+#[test]
+fn a_batch_that_waits_for_its_records_to_be_read_again_waits_for_no_time() {
+    let mut rig = Rig::new(
+        spec(|s| (s.batch_size, s.max_retry_attempts) = (3, 5)),
+        always(raised()),
+    );
+    for _ in 0..3 {
+        rig.put("k", b"x");
+    }
+    rig.run_for(Duration::from_millis(100));
+    rig.restart(None);
+    rig.one_record_per_read = true;
+    assert!(rig.work());
+    assert_eq!(
+        rig.machine.snapshot().held_records,
+        1,
+        "one of three was read again"
+    );
+    assert_eq!(rig.machine.deadline(), None);
+    rig.one_record_per_read = false;
+    rig.run();
+    assert_eq!(rig.discarded(), [(1, 3, 6, "RetryAttemptsExhausted")]);
+}

@@ -61,6 +61,10 @@ pub struct Rig {
     pub hold_commits: bool,
     pub waiting_commits: Vec<CommitOrder>,
     pub hanging: Vec<Sent>,
+    /// Answers reads of the catch-up cursor before those of the main cursor.
+    pub catch_up_first: bool,
+    /// Pages hold a single record.
+    pub one_record_per_read: bool,
     function: Function,
     config: ShardConfig,
     lease: Lease,
@@ -100,6 +104,8 @@ impl Rig {
             hold_commits: false,
             waiting_commits: Vec::new(),
             hanging: Vec::new(),
+            catch_up_first: false,
+            one_record_per_read: false,
             function: Box::new(function),
             config,
             lease,
@@ -165,7 +171,7 @@ impl Rig {
     }
 
     /// Does one thing that can be done now; false if there is none.
-    fn work(&mut self) -> bool {
+    pub fn work(&mut self) -> bool {
         for action in std::mem::take(&mut self.actions) {
             match action {
                 Action::Read(order) => {
@@ -213,10 +219,17 @@ impl Rig {
     }
 
     fn answer_read(&mut self) -> bool {
+        if self.catch_up_first {
+            self.waiting_reads.sort_by_key(|r| r.cursor == Cursor::Main);
+        }
         for at in 0..self.waiting_reads.len() {
             let order = self.waiting_reads[at];
             let credit = Credit {
-                records: order.records,
+                records: if self.one_record_per_read {
+                    1
+                } else {
+                    order.records
+                },
                 bytes: order.bytes,
             };
             let page = self.stream.read(&self.shard, order.from, credit).unwrap();
