@@ -105,9 +105,12 @@ pub(crate) async fn run(session: &mut Session, names: Option<Vec<String>>) -> Re
                 session.screen.note("changes were missed: showing what differs");
             }
             Some(status) if status.code() == Code::Unavailable => {
-                session
-                    .screen
-                    .note(&format!("connection lost ({}): trying again", status.message()));
+                // Once per loss, not per try.
+                if pause == FIRST_PAUSE {
+                    session
+                        .screen
+                        .note(&format!("connection lost ({}): trying again", status.message()));
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
