@@ -58,6 +58,15 @@ impl Place {
         self.dir.join("thrown")
     }
 
+    /// How often a function threw on purpose: it leaves a file each time.
+    pub(crate) fn thrown_by(&self, function: &str) -> usize {
+        let language = function.split('-').next().unwrap_or(function);
+        let files = std::fs::read_dir(self.thrown()).into_iter().flatten().flatten();
+        files
+            .filter(|file| file.file_name().to_string_lossy().starts_with(language))
+            .count()
+    }
+
     /// The functions, in the order of [`FUNCTIONS`].
     pub(crate) fn functions(&self) -> [Function; FUNCTIONS.len()] {
         let text = |path: &Path| path.to_string_lossy().into_owned();

@@ -2,7 +2,7 @@
 
 use crate::scene::FUNCTIONS;
 use crate::watch::Look;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,11 +70,10 @@ fn bar(screen: &MultiProgress, name: &'static str, length: u64) -> ProgressBar {
     let template = "{prefix:>14} {bar:40} {human_pos:>7} of {human_len} ({percent} %, {elapsed})";
     // The template is a constant; without it the default style would do.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    screen.add(
-        ProgressBar::new(length)
-            .with_style(style.progress_chars("=> "))
-            .with_prefix(name),
-    )
+    let bar = ProgressBar::new(length)
+        .with_style(style.progress_chars("=> "))
+        .with_prefix(name);
+    screen.add(bar.with_finish(ProgressFinish::Abandon)) // stays where it is when the task ends
 }
 
 async fn draw(

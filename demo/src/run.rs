@@ -140,9 +140,9 @@ async fn check_everything(
         let text = std::fs::read_to_string(&path).map_err(DemoError::file(path))?;
         let lines = check::parse_log(&text).map_err(|what| DemoError::Flights { line: 0, what })?;
         let (firsts, repeats) = check::first_successes(&lines, flights.len());
+        let (processed, thrown) = (firsts.len(), place.thrown_by(name));
         println!(
-            "{name}: {} flights processed, {repeats} of them again after the crash.",
-            firsts.len()
+            "{name}: threw {thrown} times; {processed} flights processed, {repeats} of them again after the crash."
         );
         checks.push(check::check_sums(name, flights, &firsts));
         checks.push(check::check_order(name, &firsts));
