@@ -206,7 +206,7 @@ impl Default for FakeCatalog {
     }
 }
 
-fn not_found(kind: &'static str, name: impl ToString) -> CatalogError {
+fn not_found(kind: &'static str, name: &impl ToString) -> CatalogError {
     CatalogError::NotFound {
         kind,
         name: name.to_string(),

@@ -1,5 +1,7 @@
 //! The services over a real loopback connection, on fakes of the ports.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests, their helpers included, fail by panicking
+
 mod fakes;
 mod functions;
 mod history;

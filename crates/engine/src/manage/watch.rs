@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 /// What a watcher sees.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // moved one by one, and the small variant comes once
 pub enum WatchItem {
     /// During the snapshot: exists. Later: happened.
     Event(MappingEvent),
@@ -22,7 +23,7 @@ pub enum WatchItem {
 }
 
 enum Input {
-    Catalog(Result<CatalogEvent, WatchEnd>),
+    Catalog(Result<Box<CatalogEvent>, WatchEnd>),
     Observed(Result<(MappingId, MappingStatus), Lagged>),
     /// One of the two ended: the engine stops.
     End,
@@ -59,7 +60,9 @@ impl Manager {
         };
         let end = || stream::once(async { Input::End });
         let inputs = stream::select(
-            changes.map(Input::Catalog).chain(end()),
+            changes
+                .map(|event| Input::Catalog(event.map(Box::new)))
+                .chain(end()),
             observed.map(Input::Observed).chain(end()),
         );
         let news = inputs
@@ -74,15 +77,19 @@ impl Manager {
 }
 
 enum Next {
-    Show(Result<WatchItem, Lagged>),
+    Show(Box<Result<WatchItem, Lagged>>),
     Nothing,
     End,
 }
 
 impl Next {
+    fn show(item: Result<WatchItem, Lagged>) -> Self {
+        Self::Show(Box::new(item))
+    }
+
     fn into_item(self) -> Option<Result<WatchItem, Lagged>> {
         match self {
-            Self::Show(item) => Some(item),
+            Self::Show(item) => Some(*item),
             Self::Nothing | Self::End => None,
         }
     }
@@ -94,7 +101,7 @@ impl Follower {
             Input::Catalog(Ok(event)) => self.changed(event.change),
             Input::Observed(Ok((id, status))) => self.observed(id, status),
             Input::Catalog(Err(WatchEnd::Lagged(_))) | Input::Observed(Err(Lagged)) => {
-                Next::Show(Err(Lagged))
+                Next::show(Err(Lagged))
             }
             Input::End => Next::End,
         }
@@ -112,10 +119,10 @@ impl Follower {
                 }
                 self.known.insert(m.id, m.clone());
                 let status = self.live.status(m.id);
-                Next::Show(Ok(updated(observed::view(m, status))))
+                Next::show(Ok(updated(observed::view(m, status))))
             }
             Change::Removed(Resource::Mapping(m)) => match self.known.remove(&m.id) {
-                Some(_) => Next::Show(Ok(WatchItem::Event(MappingEvent::Removed(m)))),
+                Some(_) => Next::show(Ok(WatchItem::Event(MappingEvent::Removed(m)))),
                 None => Next::Nothing,
             },
             Change::Put(_) | Change::Removed(_) => Next::Nothing,
@@ -124,7 +131,7 @@ impl Follower {
 
     fn observed(&self, id: MappingId, status: MappingStatus) -> Next {
         match self.known.get(&id) {
-            Some(mapping) => Next::Show(Ok(updated(observed::view(mapping.clone(), status)))),
+            Some(mapping) => Next::show(Ok(updated(observed::view(mapping.clone(), status)))),
             None => Next::Nothing,
         }
     }
