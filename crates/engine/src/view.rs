@@ -38,7 +38,7 @@ pub struct MappingStatus {
 /// Something observed that keeps a mapping from its work, or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// In CamelCase, e.g. `SourceUnavailable`, `ShardRestarting`, `StoreUnavailable`, `FunctionMissing`,
+    /// In CamelCase, e.g. `SourceUnavailable`, `ShardRestarting`, `StoreUnavailable`, `FunctionUnavailable`,
     /// `RecordsLostToRetention`.
     pub kind: &'static str,
     /// For people.

@@ -14,6 +14,12 @@ use std::time::Duration;
 /// How a batch that can never be sent fails (semantics 4.9).
 const TOO_LARGE: &str = "PayloadTooLarge";
 
+/// What is known of a failed attempt.
+struct Failure {
+    response: Option<ResponseContext>,
+    error: String,
+}
+
 impl ShardMachine {
     pub(super) fn judge(&mut self, lane: usize, report: AttemptReport, now: Now) {
         let Some(l) = self.lanes.get_mut(lane) else { return };
@@ -30,16 +36,13 @@ impl ShardMachine {
                 self.partly_done(lane, &sent, index, started, now);
             }
             Verdict::FailedFrom { response, .. } => {
-                self.failed(
-                    lane,
-                    &sent,
-                    Some(response),
-                    "BatchItemFailures".to_owned(),
-                    started,
-                    now,
-                );
+                let error = "BatchItemFailures".to_owned();
+                let response = Some(response);
+                self.failed(lane, &sent, Failure { response, error }, started, now);
             }
-            Verdict::Failed { response, error } => self.failed(lane, &sent, response, error, started, now),
+            Verdict::Failed { response, error } => {
+                self.failed(lane, &sent, Failure { response, error }, started, now);
+            }
             Verdict::Throttled { retry_after } => self.throttled(lane, &sent, retry_after, started, now),
         }
     }
@@ -68,15 +71,8 @@ impl ShardMachine {
         self.commits.note();
     }
 
-    fn failed(
-        &mut self,
-        lane: usize,
-        sent: &Segment,
-        response: Option<ResponseContext>,
-        error: String,
-        started: Wall,
-        now: Now,
-    ) {
+    fn failed(&mut self, lane: usize, sent: &Segment, failure: Failure, started: Wall, now: Now) {
+        let Failure { response, error } = failure;
         self.last_attempt_failed = Some(true);
         self.counters.failures += 1;
         if self.config.bisect && sent.len() > 1 {
@@ -145,7 +141,11 @@ impl ShardMachine {
         let Some(sent) = self.head_mut(lane).and_then(|h| h.current().cloned()) else {
             return;
         };
-        self.failed(lane, &sent, None, TOO_LARGE.to_owned(), now.wall, now);
+        let failure = Failure {
+            response: None,
+            error: TOO_LARGE.to_owned(),
+        };
+        self.failed(lane, &sent, failure, now.wall, now);
     }
 
     fn put_back(&mut self, lane: usize, part: Segment) {

@@ -91,6 +91,7 @@ pub(crate) struct ConsumerState {
     config: ShardConfig,
     owned: Option<Owned>,
     draining: bool,
+    stopping: Option<StopReason>,
     feeds: BTreeMap<Cursor, Feed>,
     workers: BTreeMap<ActorId, AttemptToken>,
     timer: Timer,
@@ -164,6 +165,7 @@ impl Actor for ShardConsumer {
             config,
             owned: None,
             draining: false,
+            stopping: None,
             feeds: BTreeMap::new(),
             workers: BTreeMap::new(),
             timer: Timer::default(),
@@ -341,10 +343,11 @@ impl ConsumerState {
                 Action::Read(order) => self.read(order, myself),
                 Action::Commit(order) => self.commit(order, myself),
                 Action::Invoke(order) => self.invoke(order, myself).await?,
-                Action::Stopped(reason) => self.stop(reason, myself),
+                Action::Stopped(reason) => self.stop(reason),
             }
         }
         self.publish(myself);
+        self.stop_when_quiet(myself);
         Ok(())
     }
 
@@ -407,8 +410,20 @@ impl ConsumerState {
         Ok(())
     }
 
-    fn stop(&mut self, reason: StopReason, myself: &ActorRef<ShardMsg>) {
+    fn stop(&mut self, reason: StopReason) {
         self.feeds.clear();
+        self.stopping = Some(reason);
+    }
+
+    /// Ends once no call runs any more, whatever the reason was: the shard's next owner must not call a function
+    /// with records that are still on their way to it.
+    fn stop_when_quiet(&mut self, myself: &ActorRef<ShardMsg>) {
+        if !self.workers.is_empty() {
+            return;
+        }
+        let Some(reason) = self.stopping.take() else {
+            return;
+        };
         if let Some(owned) = &self.owned {
             let mapping = self.args.mapping.id;
             let (shard, epoch) = (self.args.shard.clone(), owned.lease.lease.epoch);
