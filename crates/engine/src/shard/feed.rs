@@ -55,7 +55,7 @@ impl Feed {
 /// What a read came to.
 enum Fetched {
     /// Something new, with the memory it takes; or, for the catch-up cursor, that nothing is left.
-    Page(Page, Reservation, bool),
+    Page(Box<Page>, Reservation, bool),
     /// All there is has been read.
     NothingYet(Lag),
 }
@@ -107,7 +107,7 @@ impl Reading {
             {
                 Ok(Fetched::Page(page, reservation, tip)) => {
                     self.report(None);
-                    return (page, reservation, tip);
+                    return (*page, reservation, tip);
                 }
                 Ok(Fetched::NothingYet(lag)) => {
                     self.report(None);
@@ -153,7 +153,7 @@ impl Reading {
         if nothing_new && !tip {
             return Ok(Fetched::NothingYet(page.lag));
         }
-        Ok(Fetched::Page(page, reservation, tip))
+        Ok(Fetched::Page(Box::new(page), reservation, tip))
     }
 
     /// All of the shard's records fell out of retention: that is its end.

@@ -1,5 +1,11 @@
 //! The whole tree of actors over in-memory ports.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on shall fail there"
+)]
+
 mod faults;
 mod life;
 mod world;
