@@ -231,22 +231,63 @@ async fn nothing_is_called_twice_at_once_when_a_commit_may_or_may_not_be_stored(
     let client = server.client();
     client.create_stream(STREAM, 1).await;
     let (journal, go) = (server.dir().join("journal"), server.dir().join("go"));
-    client.create_function("f", &test_function(&journal, "id"), SOON, 4).await;
-    client.create_mapping("m", v1::Mapping { parallelization_factor: Some(4), ..mapping(STREAM, "f") }).await;
-    // One key hangs; the others fail, and what they count is committed.
-    put_one(&client, "key-hangs", &format!("hangs hang {}", go.display())).await.unwrap();
-    let calls = || function::calls(&journal).into_iter().filter(|c| c.records.contains(&"hangs".to_owned())).collect::<Vec<_>>();
-    until("the call that hangs", SOON, async || (calls().len() == 1).then_some(())).await;
-    for n in 0..20 {
-        put_one(&client, &format!("key-{n}"), &format!("{n} throw {}", go.display())).await.unwrap();
-    }
-    let inject = ["-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync:error=EIO:when=1"];
-    let strace = Strace::attach(server.pid(), server.dir(), &inject).await;
-    until("the failed sync in the log", SOON, async || server.logged().contains("Input/output error").then_some(()))
+    client
+        .create_function("f", &test_function(&journal, "id"), SOON, 4)
         .await;
+    client
+        .create_mapping(
+            "m",
+            v1::Mapping {
+                parallelization_factor: Some(4),
+                ..mapping(STREAM, "f")
+            },
+        )
+        .await;
+    // One key hangs; the others fail, and what they count is committed.
+    put_one(&client, "key-hangs", &format!("hangs hang {}", go.display()))
+        .await
+        .unwrap();
+    let calls = || {
+        function::calls(&journal)
+            .into_iter()
+            .filter(|c| c.records.contains(&"hangs".to_owned()))
+            .collect::<Vec<_>>()
+    };
+    until("the call that hangs", SOON, async || {
+        (calls().len() == 1).then_some(())
+    })
+    .await;
+    for n in 0..20 {
+        put_one(
+            &client,
+            &format!("key-{n}"),
+            &format!("{n} throw {}", go.display()),
+        )
+        .await
+        .unwrap();
+    }
+    let inject = [
+        "-e",
+        "trace=fdatasync,fsync",
+        "-e",
+        "inject=fdatasync:error=EIO:when=1",
+    ];
+    let strace = Strace::attach(server.pid(), server.dir(), &inject).await;
+    until("the failed sync in the log", SOON, async || {
+        server.logged().contains("Input/output error").then_some(())
+    })
+    .await;
     strace.detach().await;
-    let epoch = async || client.inspect("m").await.unwrap().shards[0].lease.as_ref().map(|l| l.epoch);
-    until("another owner", SOON, async || (epoch().await > Some(1)).then_some(())).await;
+    let epoch = async || {
+        client.inspect("m").await.unwrap().shards[0]
+            .lease
+            .as_ref()
+            .map(|l| l.epoch)
+    };
+    until("another owner", SOON, async || {
+        (epoch().await > Some(1)).then_some(())
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(calls().len(), 1, "{:?}", calls());
     std::fs::File::create(&go).unwrap();

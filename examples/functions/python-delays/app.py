@@ -10,8 +10,8 @@ Millstream.
 - DELAYS_OUT_DIR: where the file `python.log` goes, one line `n tail arr_delay sequence` per flight, one appending
   write per batch, before the function returns. All processes share the file, so that its order is the order in
   which they finished.
-- DELAYS_THROW_DIR, if set: the first batch that holds a flight whose `n` is 5,000, 55,000, 105,000, ... throws,
-  once per such `n`: a marker file remembers.
+- DELAYS_THROW_DIR, if set: the first batch of several that holds a flight whose `n` is 5,000, 55,000, 105,000, ...
+  throws, once per such `n`: a marker file remembers.
 """
 
 import json
@@ -44,7 +44,8 @@ def handler(event, context):
         kinesis = record["kinesis"]
         flight = json.loads(a2b_base64(kinesis["data"]))
         n = flight["n"]
-        if _throw_dir and n % 50_000 == 5_000:
+        # A batch of one has no retry left that would save its flight.
+        if _throw_dir and n % 50_000 == 5_000 and len(event["Records"]) > 1:
             _throw_once(n)
         if flight.get("dep_time") is None:
             refused.append({"itemIdentifier": kinesis["sequenceNumber"]})

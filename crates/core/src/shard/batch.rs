@@ -75,7 +75,10 @@ mod tests {
     use bytes::Bytes;
     use millstream_types::{Mark, Record, Seq};
 
-    fn waiting(spec: &[(u32, u64, Option<usize>)]) -> VecDeque<Waiting> {
+    /// Encoded length, arrival, and the part it was carried over from.
+    type Spec = (u32, u64, Option<usize>);
+
+    fn waiting(spec: &[Spec]) -> VecDeque<Waiting> {
         let record = |(n, arrival): (usize, u64)| Record {
             mark: Mark::of(Seq::from_u128(n as u128)),
             arrival: Wall(arrival),
@@ -99,7 +102,7 @@ mod tests {
     fn the_first_limit_wins() {
         let plain = |lens: &[u32]| lens.iter().map(|l| (*l, 100, None)).collect::<Vec<_>>();
         let envelope = EventShape::ENVELOPE_LEN as u32;
-        let cases: Vec<(&str, Vec<(u32, u64, Option<usize>)>, Cut)> = vec![
+        let cases: Vec<(&str, Vec<Spec>, Cut)> = vec![
             ("nothing waits", vec![], Cut::Nothing),
             ("fewer than the size", plain(&[10, 10]), Cut::Underfilled(2)),
             ("exactly the size", plain(&[10, 10, 10]), Cut::Full(3)),

@@ -7,11 +7,14 @@ use std::time::Duration;
 type Discarded = (u64, u64, u32, &'static str);
 const EXHAUSTED: &str = "RetryAttemptsExhausted";
 
+/// Decides on what was sent; none for success.
+type Function = Box<dyn FnMut(&Sent) -> Option<Outcome>>;
+
 struct Row {
     what: &'static str,
     records: usize,
     settings: fn(&mut MappingSpec),
-    function: Box<dyn FnMut(&Sent) -> Option<Outcome>>,
+    function: Function,
     batches: &'static [&'static [u64]],
     discards: &'static [Discarded],
 }

@@ -1,6 +1,7 @@
 //! The owner of one leased shard: turns messages into inputs of the shard machine, and carries out its actions.
 
 use super::feed::{Feed, FeedArgs};
+use super::health::Health;
 use super::worker::{BatchWorker, Job};
 use crate::board::ShardGauge;
 use crate::budget::Reservation;
@@ -19,11 +20,10 @@ use millstream_core::verdict::Verdict;
 use millstream_ports::{Gap, Lag, StreamSource};
 use millstream_types::commit::CommitOutcome;
 use millstream_types::function::function_arn;
-use millstream_types::{Mapping, Mono, Position, ShardId};
+use millstream_types::{Mapping, Position, ShardId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What a consumer is told.
@@ -100,36 +100,6 @@ pub(crate) struct ConsumerState {
     health: Health,
     unreachable: bool,
     last_error: Option<String>,
-}
-
-/// Whether attempts fail, told when it changes but not more often than twice a second: batches that fail and
-/// succeed in turn must not flood those who watch.
-#[derive(Debug, Default)]
-struct Health {
-    told: Option<(bool, Mono)>,
-    pending: bool,
-}
-
-impl Health {
-    const INTERVAL: Duration = Duration::from_millis(500);
-
-    fn news(&mut self, failed: Option<bool>, now: Mono) -> Option<bool> {
-        let failed = failed?;
-        let early = self.told.is_some_and(|(_, at)| now < at.plus(Self::INTERVAL));
-        self.pending = self.told.is_none_or(|(told, _)| told != failed);
-        if !self.pending || early {
-            return None;
-        }
-        self.pending = false;
-        self.told = Some((failed, now));
-        Some(failed)
-    }
-
-    fn due(&self) -> Option<Mono> {
-        self.told
-            .filter(|_| self.pending)
-            .map(|(_, at)| at.plus(Self::INTERVAL))
-    }
 }
 
 /// What there is once the lease is taken.
@@ -505,32 +475,5 @@ impl ConsumerState {
             lanes: snapshot.lanes,
             last_error: self.last_error.clone(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn health_is_told_when_it_changes_and_not_too_often() {
-        let mut health = Health::default();
-        let at = |ms: u64| Mono(ms * 1_000_000);
-        assert_eq!(health.news(None, at(0)), None);
-        assert_eq!(health.news(Some(false), at(1)), Some(false));
-        assert_eq!(
-            (health.news(Some(true), at(2)), health.due()),
-            (None, Some(at(501)))
-        );
-        assert_eq!(
-            (health.news(Some(false), at(3)), health.due()),
-            (None, None),
-            "it changed back"
-        );
-        assert_eq!(health.news(Some(true), at(4)), None);
-        assert_eq!(
-            (health.news(Some(true), at(501)), health.due()),
-            (Some(true), None)
-        );
     }
 }

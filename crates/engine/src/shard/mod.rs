@@ -2,6 +2,7 @@
 
 mod consumer;
 mod feed;
+mod health;
 mod worker;
 
 pub(crate) use consumer::{ConsumerArgs, ShardConsumer, ShardEvent, ShardMsg};
