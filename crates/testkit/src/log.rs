@@ -72,6 +72,15 @@ pub enum Event {
         /// What was given up.
         discards: Vec<Given>,
     },
+    /// Such a write also said how often parts of batches have failed.
+    Counted {
+        /// The place of the write.
+        number: u64,
+        /// Which shard.
+        shard: ShardId,
+        /// The first record of every part that failed, and how often it did.
+        failed: Vec<(Mark, u32)>,
+    },
     /// A failure document arrived at the destination.
     Document {
         /// Whose.
@@ -93,6 +102,27 @@ pub enum Event {
         /// Which shard.
         shard: ShardId,
     },
+}
+
+impl Event {
+    /// How often parts of batches have failed, as a stored record says.
+    #[must_use]
+    pub fn counted(number: u64, shard: &ShardId, record: &ShardRecord) -> Self {
+        let parts = record
+            .lanes
+            .iter()
+            .flat_map(|l| &l.head)
+            .flat_map(|h| &h.segments);
+        let failed = parts
+            .filter(|p| p.attempts > 0)
+            .map(|p| (p.first, p.attempts))
+            .collect();
+        Self::Counted {
+            number,
+            shard: shard.clone(),
+            failed,
+        }
+    }
 }
 
 /// What a call did.

@@ -41,25 +41,13 @@ impl Carried {
             for (done, before) in added.done_through.iter_mut().zip(old.done_through) {
                 *done = (*done).max(before);
             }
-            for (head, before) in added.heads.iter_mut().zip(old.heads) {
-                *head = head.take().or(before);
+            let done = &added.done_through;
+            for ((head, before), done) in added.heads.iter_mut().zip(old.heads).zip(done) {
+                *head = merged(head.take(), before, *done);
             }
         }
         prior.push(added);
         Self::new(prior)
-    }
-
-    /// Takes back what is known of exactly this number of lanes: they are in use again.
-    pub(super) fn resume(
-        &mut self,
-        lane_hash: u8,
-        factor: u8,
-    ) -> Option<Vec<(Option<Mark>, Option<HeadRecord>)>> {
-        let same = |p: &PriorLanes| p.lane_hash == lane_hash && p.done_through.len() == usize::from(factor);
-        let at = self.prior.iter().position(same)?;
-        let found = self.prior.swap_remove(at);
-        *self = Self::new(std::mem::take(&mut self.prior));
-        Some(found.done_through.into_iter().zip(found.heads).collect())
     }
 
     pub(super) fn finished(&self, key: &[u8], mark: Mark) -> bool {
@@ -71,11 +59,14 @@ impl Carried {
         })
     }
 
-    /// The failed part the record belonged to.
+    /// The failed part the record belonged to. Of several, under different numbers of lanes, the one that failed
+    /// most often: counts must not get lost (I9), and a part under one number remembers what it had under another.
     pub(super) fn part_of(&self, key: &[u8], mark: Mark) -> Option<usize> {
-        self.parts.iter().position(|p| {
+        let holds = |p: &Part| {
             p.segment.first <= mark && mark <= p.segment.last && lane_of(p.lane_hash, p.factor, key) == p.lane
-        })
+        };
+        let parts = self.parts.iter().enumerate().filter(|(_, p)| holds(p));
+        parts.max_by_key(|(_, p)| p.segment.attempts).map(|(at, _)| at)
     }
 
     pub(super) fn segment(&self, part: usize) -> Option<&SegmentRecord> {
@@ -102,6 +93,17 @@ impl Carried {
             self.prior = self.stored(watermark);
         }
     }
+}
+
+/// The parts of a lane that failed now, and those that failed when the shard had as many lanes before and are still
+/// behind them.
+fn merged(now: Option<HeadRecord>, before: Option<HeadRecord>, done: Option<Mark>) -> Option<HeadRecord> {
+    let parts = |head: Option<HeadRecord>| head.map_or_else(Vec::new, |h| h.segments);
+    let (now, mut segments) = (parts(now), parts(before));
+    let passed = now.iter().map(|s| Some(s.last)).max().flatten().max(done);
+    segments.retain(|s| Some(s.last) > passed);
+    segments.extend(now);
+    (!segments.is_empty()).then_some(HeadRecord { segments })
 }
 
 fn parts_of(prior: &PriorLanes) -> Vec<Part> {

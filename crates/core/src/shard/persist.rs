@@ -176,14 +176,8 @@ impl Resumed {
     /// Reading goes back to the watermark; what other lanes finished beyond it is skipped.
     fn other_lanes(record: ShardRecord, factor: u8) -> Self {
         let watermark = record.lanes.iter().map(|l| l.done_through).min().flatten();
-        let mut carried = Carried::with(record.prior, record.lane_hash, &record.lanes);
-        let lanes = match carried.resume(LANE_HASH_VERSION, factor) {
-            Some(known) => known
-                .into_iter()
-                .map(|(done, head)| resumed_lane(done.max(watermark), head))
-                .collect(),
-            None => vec![resumed_lane(watermark, None); factor.into()],
-        };
+        let carried = Carried::with(record.prior, record.lane_hash, &record.lanes);
+        let lanes = vec![resumed_lane(watermark, None); factor.into()];
         let cursors = Cursors {
             read_through: watermark,
             ..Cursors::default()

@@ -61,8 +61,8 @@ pub struct Rig {
     pub hold_commits: bool,
     pub waiting_commits: Vec<CommitOrder>,
     pub hanging: Vec<Sent>,
-    /// Answers reads of the catch-up cursor before those of the main cursor.
-    pub catch_up_first: bool,
+    /// Leaves reads of the main cursor unanswered while a lane catches up.
+    pub main_reads_last: bool,
     /// Pages hold a single record.
     pub one_record_per_read: bool,
     function: Function,
@@ -104,7 +104,7 @@ impl Rig {
             hold_commits: false,
             waiting_commits: Vec::new(),
             hanging: Vec::new(),
-            catch_up_first: false,
+            main_reads_last: false,
             one_record_per_read: false,
             function: Box::new(function),
             config,
@@ -219,11 +219,11 @@ impl Rig {
     }
 
     fn answer_read(&mut self) -> bool {
-        if self.catch_up_first {
-            self.waiting_reads.sort_by_key(|r| r.cursor == Cursor::Main);
-        }
         for at in 0..self.waiting_reads.len() {
             let order = self.waiting_reads[at];
+            if self.main_reads_last && order.cursor == Cursor::Main && self.machine.snapshot().lagging {
+                continue;
+            }
             let credit = Credit {
                 records: if self.one_record_per_read {
                     1

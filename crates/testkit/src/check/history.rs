@@ -145,6 +145,7 @@ impl History {
             }
             Event::Lost { shard, kept } => self.lose(shard.as_ref(), *kept),
             Event::Configured { .. }
+            | Event::Counted { .. }
             | Event::Document { .. }
             | Event::Paused
             | Event::Resumed

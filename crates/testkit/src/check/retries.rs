@@ -3,14 +3,19 @@
 use super::{Check, History, Invariant};
 use crate::log::{CallResult, Event, Given};
 use millstream_types::durable::DiscardCondition;
-use millstream_types::{RequestId, ShardId};
+use millstream_types::{Mark, RequestId, ShardId};
 use std::collections::BTreeMap;
+
+/// First records, and how often their parts failed.
+type FailedParts = Vec<(Mark, u32)>;
 
 #[derive(Debug, Default)]
 pub(super) struct Retries {
     max_retries: Option<u32>,
     requests: BTreeMap<RequestId, Request>,
     calls: BTreeMap<u64, RequestId>,
+    /// Per shard, write by write: the parts that failed, by their first record, and how often.
+    stored: BTreeMap<ShardId, Vec<(u64, FailedParts)>>,
 }
 
 #[derive(Debug)]
@@ -34,9 +39,10 @@ impl Check for Retries {
                 shard,
                 request,
                 attempt,
-                ..
+                marks,
             } => {
                 self.calls.insert(*call, *request);
+                self.counted(shard, marks.first(), *attempt)?;
                 return self.started(shard, *request, *attempt);
             }
             Event::Ended {
@@ -46,12 +52,27 @@ impl Check for Retries {
                 let request = self.calls.get(call).and_then(|r| self.requests.get_mut(r));
                 request.into_iter().for_each(|r| r.may_start += 1);
             }
-            Event::Lost { shard, .. } => {
+            Event::Lost { shard, kept } => {
                 let hit = |r: &&mut Request| shard.as_ref().is_none_or(|s| *s == r.shard);
                 self.requests
                     .values_mut()
                     .filter(hit)
                     .for_each(|r| r.may_start += 1);
+                if let Some(kept) = kept {
+                    self.stored
+                        .values_mut()
+                        .for_each(|writes| writes.retain(|w| w.0 <= *kept));
+                }
+            }
+            Event::Counted {
+                number,
+                shard,
+                failed,
+            } => {
+                self.stored
+                    .entry(shard.clone())
+                    .or_default()
+                    .push((*number, failed.clone()));
             }
             Event::Stored { discards, .. } => {
                 return discards.iter().try_for_each(|d| self.given_up(d));
@@ -100,6 +121,18 @@ impl Retries {
         }
         request.may_start -= 1;
         Ok(())
+    }
+
+    /// A part goes on counting from what was stored last.
+    fn counted(&self, shard: &ShardId, first: Option<&Mark>, attempt: u32) -> Result<(), String> {
+        let newest = self.stored.get(shard).and_then(|writes| writes.last());
+        let part = newest.and_then(|w| w.1.iter().find(|(mark, _)| Some(mark) == first));
+        match part {
+            Some((mark, attempts)) if attempt <= *attempts => Err(format!(
+                "{shard}: attempt {attempt} of the part from {mark}, of which {attempts} are stored as failed"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn given_up(&self, given: &Given) -> Result<(), String> {

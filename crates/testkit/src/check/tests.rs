@@ -100,6 +100,15 @@ fn power_loss(kept: u64) -> Event {
     }
 }
 
+/// So many attempts of the part from record 1 are stored as failed.
+fn counts(number: u64, attempts: u32) -> Event {
+    Event::Counted {
+        number,
+        shard: shard("s"),
+        failed: vec![(m(1), attempts)],
+    }
+}
+
 /// What is broken first, and how many things are.
 fn first(events: &[Event]) -> Option<Invariant> {
     check(events, DuplicateBound::Exact).first().map(|v| v.invariant)
@@ -411,6 +420,45 @@ fn retries() {
             "not counted as the code did not run",
             None,
             then_done(vec![start_of(0, 5, 1, &[1]), end(0, CallResult::NotRun)], 1),
+        ),
+        (
+            "a stored count that a restart forgot",
+            broken,
+            vec![
+                put(1, "a"),
+                start(1, &[1]),
+                failed(1),
+                counts(1, 1),
+                CRASH,
+                start(2, &[1]),
+                done(2),
+            ],
+        ),
+        (
+            "a stored count that a restart kept, under another id",
+            None,
+            vec![
+                put(1, "a"),
+                start(1, &[1]),
+                failed(1),
+                counts(1, 1),
+                CRASH,
+                start_of(2, 9, 2, &[1]),
+                done(2),
+            ],
+        ),
+        (
+            "a count that was lost with its write",
+            None,
+            vec![
+                put(1, "a"),
+                start(1, &[1]),
+                failed(1),
+                counts(1, 1),
+                power_loss(0),
+                start(2, &[1]),
+                done(2),
+            ],
         ),
         (
             "given up too soon",

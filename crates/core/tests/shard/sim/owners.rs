@@ -205,6 +205,10 @@ impl World {
                 progress,
                 discards,
             });
+            if let Some(record) = self.journal.record(mapping(), &lease.shard) {
+                let counted = Event::counted(number, &lease.shard, record);
+                self.note(counted);
+            }
         }
         let synced = order.durability == Durability::Synced;
         let ms = if synced { self.rng.between(1, 30) } else { 0 };
