@@ -5,7 +5,7 @@ use crate::reader::Reader;
 use crate::sequence::{shard_id, shard_index};
 use crate::stream::{Stream, detached};
 use async_trait::async_trait;
-use millstream_ports::{ShardReader, SourceError, Sources, StreamError, StreamSource};
+use millstream_ports::{QueueSource, ShardReader, SourceError, Sources, StreamError, StreamSource};
 use millstream_store::{Batch, Durability};
 use millstream_types::arn::LOCAL_ACCOUNT;
 use millstream_types::{
@@ -33,6 +33,14 @@ impl Sources for Broker {
             arn: arn.as_str().into(),
             seen,
         }))
+    }
+
+    async fn queue(
+        &self,
+        _namespace: &Namespace,
+        arn: &SourceArn,
+    ) -> Result<Arc<dyn QueueSource>, SourceError> {
+        Err(SourceError::NotServed(arn.to_string()))
     }
 }
 

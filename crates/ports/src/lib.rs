@@ -9,6 +9,8 @@ mod clock;
 mod destination;
 mod invoke;
 mod journal;
+mod queue_source;
+mod queues;
 mod source;
 mod streams;
 
@@ -19,6 +21,11 @@ pub use invoke::{Body, InvokeFactory, Invoker, PoolStatus};
 pub use journal::{
     CommitOutcome, Discards, Durability, JournalError, LedgerPage, LedgerQuery, LedgerRead, Outbox,
     ShardCommit, ShardJournal,
+};
+pub use queue_source::{EntryError, MAX_ENTRIES, MAX_WAIT, QueueAttributes, QueueDepth, QueueSource};
+pub use queues::{
+    MessageState, PeekedMessage, QueueDescription, QueueError, Queues, ReceiveOptions, SendEntry, SendError,
+    SendReceipt,
 };
 pub use source::{Credit, Gap, Lag, Page, ShardReader, SourceError, Sources, StreamSource};
 pub use streams::{

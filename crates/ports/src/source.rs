@@ -1,5 +1,6 @@
 //! Streams as the engine reads them.
 
+use crate::QueueSource;
 use async_trait::async_trait;
 use millstream_types::{
     Mark, Namespace, Position, Record, ShardId, ShardInfo, SourceArn, StartPin, StartingPosition,
@@ -18,6 +19,16 @@ pub trait Sources: Send + Sync + 'static {
         namespace: &Namespace,
         arn: &SourceArn,
     ) -> Result<Arc<dyn StreamSource>, SourceError>;
+
+    /// The queue that `arn` names for `namespace`.
+    ///
+    /// # Errors
+    /// As [`Sources::stream`].
+    async fn queue(
+        &self,
+        namespace: &Namespace,
+        arn: &SourceArn,
+    ) -> Result<Arc<dyn QueueSource>, SourceError>;
 }
 
 /// One stream.
@@ -109,6 +120,15 @@ pub enum SourceError {
     /// Text as AWS's (semantics 2.3).
     #[error("Stream not found: {0}")]
     NotFound(String),
+    /// Text as AWS's (semantics 2.3).
+    #[error(
+        "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error \
+         Message: The specified queue does not exist."
+    )]
+    NoSuchQueue {
+        /// The queue.
+        arn: String,
+    },
     /// The shard does not exist, or no more.
     #[error("shard {shard} of {arn} does not exist, or its records fell out of retention")]
     NoSuchShard {
@@ -118,7 +138,9 @@ pub enum SourceError {
         shard: ShardId,
     },
     /// No connection of this build serves the ARN.
-    #[error("no connection serves {0}: this build reads streams of its own broker (account 000000000000)")]
+    #[error(
+        "no connection serves {0}: this build reads streams and queues of its own broker (account 000000000000)"
+    )]
     NotServed(String),
     /// The source said to slow down.
     #[error("{0} throttles reading")]

@@ -14,6 +14,19 @@ pub const LOCAL_REGION: &str = "us-east-1";
 pub enum SourceKind {
     /// A Kinesis-shaped stream.
     Kinesis,
+    /// An SQS-shaped queue.
+    Sqs {
+        /// Whether it is a FIFO queue: its name ends with `.fifo`.
+        fifo: bool,
+    },
+}
+
+impl SourceKind {
+    /// Whether it is a queue.
+    #[must_use]
+    pub fn is_queue(self) -> bool {
+        matches!(self, Self::Sqs { .. })
+    }
 }
 
 /// The ARN of an event source, checked and taken apart.
@@ -27,11 +40,15 @@ pub struct SourceArn {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidArn {
     /// Not of the form `arn:partition:service:region:account:resource`.
-    #[error("'{0}' is not an ARN: want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME")]
+    #[error(
+        "'{0}' is not an ARN of a source: want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME or \
+         arn:aws:sqs:REGION:ACCOUNT:NAME"
+    )]
     Form(String),
     /// A service that this build reads nothing from.
     #[error(
-        "'{arn}' names service '{service}': this build reads Kinesis-shaped streams (arn:aws:kinesis:…:stream/NAME)"
+        "'{arn}' names service '{service}': this build reads Kinesis-shaped streams (arn:aws:kinesis:…:stream/NAME) \
+         and SQS-shaped queues (arn:aws:sqs:…:NAME)"
     )]
     Service {
         /// The ARN.
@@ -50,10 +67,24 @@ impl SourceArn {
         }
     }
 
+    /// The ARN of a queue of the built-in broker.
+    #[must_use]
+    pub fn local_queue(name: &crate::QueueName) -> Self {
+        Self {
+            text: format!("arn:aws:sqs:{LOCAL_REGION}:{LOCAL_ACCOUNT}:{name}"),
+        }
+    }
+
     /// Which kind of source this is.
     #[must_use]
     pub fn kind(&self) -> SourceKind {
-        SourceKind::Kinesis
+        if self.part(2) == "sqs" {
+            SourceKind::Sqs {
+                fifo: self.text.ends_with(".fifo"),
+            }
+        } else {
+            SourceKind::Kinesis
+        }
     }
 
     /// The region part.
@@ -68,10 +99,11 @@ impl SourceArn {
         self.part(4)
     }
 
-    /// What follows `stream/`: the stream's name.
+    /// The name of the stream or queue.
     #[must_use]
     pub fn resource_name(&self) -> &str {
-        self.part(5).split_once('/').map_or("", |(_, name)| name)
+        let resource = self.part(5);
+        resource.split_once('/').map_or(resource, |(_, name)| name)
     }
 
     /// The whole text.
@@ -97,15 +129,22 @@ impl FromStr for SourceArn {
         if arn != "arn" || !partition.starts_with("aws") || region.is_empty() || !digits {
             return Err(InvalidArn::Form(s.to_owned()));
         }
-        if service != "kinesis" {
-            return Err(InvalidArn::Service {
-                arn: s.to_owned(),
-                service: service.to_owned(),
-            });
-        }
-        match resource.split_once('/') {
-            Some(("stream", name)) if crate::StreamName::new(name).is_ok() => Ok(Self { text: s.to_owned() }),
-            _ => Err(InvalidArn::Form(s.to_owned())),
+        let named = match service {
+            "kinesis" => {
+                matches!(resource.split_once('/'), Some(("stream", name)) if crate::StreamName::new(name).is_ok())
+            }
+            "sqs" => crate::QueueName::new(resource).is_ok(),
+            _ => {
+                return Err(InvalidArn::Service {
+                    arn: s.to_owned(),
+                    service: service.to_owned(),
+                });
+            }
+        };
+        if named {
+            Ok(Self { text: s.to_owned() })
+        } else {
+            Err(InvalidArn::Form(s.to_owned()))
         }
     }
 }
@@ -155,12 +194,26 @@ mod tests {
     }
 
     #[test]
+    fn a_local_queue_is_taken_apart() {
+        for (name, fifo) in [("orders", false), ("orders.fifo", true)] {
+            let text = format!("arn:aws:sqs:us-east-1:000000000000:{name}");
+            let arn: SourceArn = text.parse().unwrap();
+            assert_eq!(
+                (arn.resource_name(), arn.kind()),
+                (name, SourceKind::Sqs { fifo })
+            );
+            assert_eq!(SourceArn::local_queue(&crate::QueueName::new(name).unwrap()), arn);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_refused_with_its_reason() {
         for (text, part) in [
             ("orders", "is not an ARN"),
             ("arn:aws:kinesis:us-east-1:1:stream/orders", "is not an ARN"),
             ("arn:aws:kinesis:us-east-1:000000000000:stream/", "is not an ARN"),
-            ("arn:aws:sqs:us-east-1:000000000000:orders", "service 'sqs'"),
+            ("arn:aws:sqs:us-east-1:000000000000:a.b", "is not an ARN"),
+            ("arn:aws:sns:us-east-1:000000000000:orders", "service 'sns'"),
         ] {
             let e = text.parse::<SourceArn>().unwrap_err().to_string();
             assert!(e.contains(part), "{e}");

@@ -117,12 +117,27 @@ name_type!(
     |s| word(s, 128, b"-_.") && s != "." && s != ".."
 );
 name_type!(
+    /// What a user calls a queue; the name of a FIFO queue ends with `.fifo`, no other may.
+    QueueName,
+    "queue name",
+    "1 to 80 letters, digits, hyphens and underscores, the last of which may be followed by .fifo within the 80",
+    |s| s.len() <= 80 && word(s.strip_suffix(".fifo").unwrap_or(s), 80, b"-_")
+);
+name_type!(
     /// A source's own name of a shard, e.g. `shardId-000000000000`.
     ShardId,
     "shard id",
     "1 to 128 letters, digits, hyphens, underscores and dots",
     |s| word(s, 128, b"-_.")
 );
+
+impl QueueName {
+    /// Whether it names a FIFO queue.
+    #[must_use]
+    pub fn is_fifo(&self) -> bool {
+        self.0.ends_with(".fifo")
+    }
+}
 
 impl Default for Namespace {
     fn default() -> Self {

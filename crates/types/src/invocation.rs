@@ -1,6 +1,6 @@
 //! What goes to a function and what comes back.
 
-use crate::{Lease, Record, RequestId, TraceContext};
+use crate::{Lease, Message, Record, RequestId, TraceContext};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub enum Payload {
     Json(Bytes),
     /// The records themselves; `range` of the shared slice.
     Records(RecordRange),
+    /// The messages themselves, of a queue.
+    Messages(Arc<[Message]>),
 }
 
 /// Part of a shared, ordered run of records.

@@ -11,6 +11,8 @@ pub mod ids;
 pub mod invocation;
 pub mod lease;
 pub mod mapping;
+pub mod message;
+pub mod queue;
 pub mod record;
 pub mod sequence;
 pub mod stream;
@@ -18,10 +20,14 @@ pub mod time;
 
 pub use arn::SourceArn;
 pub use function::{Function, FunctionSpec, ProcessTarget, Target};
-pub use ids::{FunctionName, Incarnation, MappingId, MappingName, Namespace, RequestId, ShardId, StreamName};
+pub use ids::{
+    FunctionName, Incarnation, MappingId, MappingName, Namespace, QueueName, RequestId, ShardId, StreamName,
+};
 pub use invocation::{Invocation, Outcome, Payload, ResponseContext};
 pub use lease::{Epoch, Lease};
 pub use mapping::{Desired, Mapping, MappingSpec, StartPin, StartingPosition};
+pub use message::{Message, Receipt};
+pub use queue::QueueSpec;
 pub use record::{Record, TraceContext};
 pub use sequence::{Mark, Position, Seq};
 pub use stream::{ShardInfo, StreamSpec};

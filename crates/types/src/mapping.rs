@@ -1,5 +1,6 @@
 //! Mappings: one source connected to one function, with its settings.
 
+use crate::arn::SourceKind;
 use crate::{FunctionName, MappingId, MappingName, Namespace, Position, ShardId, SourceArn, Wall};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ pub struct Mapping {
     pub spec: MappingSpec,
     /// Whether it is to run.
     pub desired: Desired,
-    /// Where its shards start, pinned when it was created.
-    pub start: StartPin,
+    /// Where its shards start, pinned when it was created; none for a queue, which has no positions.
+    pub start: Option<StartPin>,
     /// Grows with every change of `spec` or `desired`, from 1.
     pub generation: u64,
     /// The catalog's revision of this version; printed as its etag.
@@ -42,42 +43,67 @@ pub enum Desired {
     Deleted,
 }
 
-/// The settings of a mapping of a stream (semantics, section 2). Ranges and defaults are AWS's.
+/// The settings of a mapping (semantics, section 2). Ranges and defaults are AWS's, which differ by kind of source;
+/// a setting that does not apply to the source's kind must have its default, or the mapping is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MappingSpec {
     /// Where records come from. Fixed at creation.
     pub source: SourceArn,
     /// What is called.
     pub function: FunctionName,
-    /// Where reading starts. Fixed at creation.
-    pub starting_position: StartingPosition,
-    /// Most records of a batch, 1 to 10,000; default 100.
+    /// Where reading starts; required for streams, none for queues. Fixed at creation.
+    pub starting_position: Option<StartingPosition>,
+    /// Most records of a batch, 1 to 10,000; default 100, for queues 10. FIFO queues: at most 10.
     pub batch_size: u32,
-    /// Longest wait for a batch to fill, 0 to 300 s; default 0.
+    /// Longest wait for a batch to fill, 0 to 300 s; default 0. At least 1 for a standard queue with batches of more
+    /// than 10; refused for FIFO queues.
     pub batching_window_seconds: u32,
-    /// Lanes per shard, 1 to 10; default 1.
+    /// Streams only. Lanes per shard, 1 to 10; default 1.
     pub parallelization_factor: u8,
-    /// Whether a failed batch of several records is split; default no.
+    /// Streams only. Whether a failed batch of several records is split; default no.
     pub bisect_on_error: bool,
-    /// Retries after the first attempt, −1 (no limit) to 10,000; default −1.
+    /// Streams only. Retries after the first attempt, −1 (no limit) to 10,000; default −1.
     pub max_retry_attempts: i32,
-    /// Oldest record that is still tried, −1 (no limit) or 60 to 604,800 s; default −1.
+    /// Streams only. Oldest record that is still tried, −1 (no limit) or 60 to 604,800 s; default −1.
     pub max_record_age_seconds: i64,
     /// Whether the function reports the first record that failed (`ReportBatchItemFailures`); default no.
     pub report_batch_item_failures: bool,
-    /// Where failure documents go: the ARN of a stream of the built-in broker, if set.
+    /// Streams only. Where failure documents go: the ARN of a stream or standard queue of the built-in broker, if
+    /// set.
     pub on_failure: Option<SourceArn>,
+    /// Queues only (`ScalingConfig.MaximumConcurrency`). Most batches in flight at once, 2 to 1,000; none: the scaler
+    /// alone decides (semantics, section 10).
+    #[serde(default)]
+    pub maximum_concurrency: Option<u32>,
 }
 
 impl MappingSpec {
-    /// A mapping with AWS's defaults.
+    /// A mapping of a stream with AWS's defaults.
     #[must_use]
-    pub fn new(source: SourceArn, function: FunctionName, starting_position: StartingPosition) -> Self {
+    pub fn stream(source: SourceArn, function: FunctionName, starting_position: StartingPosition) -> Self {
+        Self::new(source, function, Some(starting_position))
+    }
+
+    /// A mapping of a queue with AWS's defaults.
+    #[must_use]
+    pub fn queue(source: SourceArn, function: FunctionName) -> Self {
+        Self::new(source, function, None)
+    }
+
+    /// A mapping with AWS's defaults for the kind of its source. Whether the starting position goes with the source
+    /// is for validation to say.
+    #[must_use]
+    pub fn new(
+        source: SourceArn,
+        function: FunctionName,
+        starting_position: Option<StartingPosition>,
+    ) -> Self {
+        let batch_size = Self::default_batch_size(source.kind());
         Self {
             source,
             function,
             starting_position,
-            batch_size: 100,
+            batch_size,
             batching_window_seconds: 0,
             parallelization_factor: 1,
             bisect_on_error: false,
@@ -85,6 +111,16 @@ impl MappingSpec {
             max_record_age_seconds: -1,
             report_batch_item_failures: false,
             on_failure: None,
+            maximum_concurrency: None,
+        }
+    }
+
+    /// What [`MappingSpec::batch_size`] is unless set.
+    #[must_use]
+    pub fn default_batch_size(kind: SourceKind) -> u32 {
+        match kind {
+            SourceKind::Kinesis => 100,
+            SourceKind::Sqs { .. } => 10,
         }
     }
 }
