@@ -3,10 +3,11 @@
 use prost::Message as _;
 use std::path::PathBuf;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "millstream/v1/function.proto",
     "millstream/v1/ledger.proto",
     "millstream/v1/mapping.proto",
+    "millstream/v1/queue.proto",
     "millstream/v1/stream.proto",
 ];
 

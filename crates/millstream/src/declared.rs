@@ -210,7 +210,7 @@ fn patch(spec: &MappingSpec) -> MappingPatch {
         source: Some(spec.source.clone()),
         starting_position: None,
         function: Some(spec.function.clone()),
-        batch_size: Some(spec.batch_size),
+        batch_size: Some(Some(spec.batch_size)),
         batching_window_seconds: Some(spec.batching_window_seconds),
         parallelization_factor: Some(spec.parallelization_factor),
         bisect_on_error: Some(spec.bisect_on_error),
@@ -218,5 +218,6 @@ fn patch(spec: &MappingSpec) -> MappingPatch {
         max_record_age_seconds: Some(spec.max_record_age_seconds),
         report_batch_item_failures: Some(spec.report_batch_item_failures),
         on_failure: Some(spec.on_failure.clone()),
+        maximum_concurrency: Some(spec.maximum_concurrency),
     }
 }

@@ -153,7 +153,7 @@ impl MappingSettings {
                 max_record_age_seconds: self.age_seconds,
                 report_batch_item_failures: self.report_failures,
                 on_failure: on_failure.as_ref().map(SourceArn::local_stream),
-                ..MappingSpec::new(SourceArn::local_stream(&stream), function, self.start)
+                ..MappingSpec::stream(SourceArn::local_stream(&stream), function, self.start)
             }),
             (stream, function, on_failure) => {
                 stream

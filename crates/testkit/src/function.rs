@@ -171,7 +171,7 @@ impl Invoker for ScriptedFunction {
         self.with(|s| {
             let outcome = match &invocation.payload {
                 Payload::Records(range) => s.script.answer(range.as_slice()),
-                Payload::Json(_) => raised("AskedForRecords"),
+                Payload::Json(_) | Payload::Messages(_) => raised("AskedForRecords"),
             };
             s.calls.push(invocation);
             outcome

@@ -3,7 +3,7 @@
 use crate::stream::StreamState;
 use async_trait::async_trait;
 use futures::channel::oneshot;
-use millstream_ports::{Credit, Page, ShardReader, SourceError, Sources, StreamSource};
+use millstream_ports::{Credit, Page, QueueSource, ShardReader, SourceError, Sources, StreamSource};
 use millstream_types::{
     Mark, Namespace, Position, ShardId, ShardInfo, SourceArn, StartPin, StartingPosition, Wall,
 };
@@ -102,6 +102,14 @@ impl Sources for MemoryStream {
             stream: self.clone(),
             seen: Mutex::new(0),
         }))
+    }
+
+    async fn queue(
+        &self,
+        _namespace: &Namespace,
+        arn: &SourceArn,
+    ) -> Result<Arc<dyn QueueSource>, SourceError> {
+        Err(SourceError::NoSuchQueue { arn: arn.to_string() })
     }
 }
 

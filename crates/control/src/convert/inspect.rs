@@ -17,6 +17,7 @@ pub(crate) fn to_api(inspection: MappingInspection) -> v1::MappingInspection {
     v1::MappingInspection {
         mapping: Some(mapping::to_api(&MappingView { mapping, status })),
         shards: shards.iter().map(shard).collect(),
+        queue: None,
     }
 }
 

@@ -19,7 +19,7 @@ const START_TIME: &str = "mapping.starting_position_timestamp";
 const FUNCTION: &str = "mapping.function";
 const DESTINATION: &str = "mapping.destination_config.on_failure.destination";
 /// The paths that an update may name.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 16] = [
     "source_arn",
     "starting_position",
     "starting_position_timestamp",
@@ -34,6 +34,8 @@ const PATHS: [&str; 14] = [
     "destination_config",
     "destination_config.on_failure",
     "destination_config.on_failure.destination",
+    "scaling_config",
+    "scaling_config.maximum_concurrency",
 ];
 
 /// The settings of a new mapping: unset ones have AWS's defaults. What cannot be read is refused, and stands in
@@ -43,12 +45,19 @@ pub(crate) fn new_spec(
     namespace: &Namespace,
     refusals: &mut Refusals,
 ) -> Option<MappingSpec> {
+    let source = refusals.take(source(&m.source_arn));
+    let start = match &source {
+        // A source that could not be read says nothing about whether it needs a start.
+        Some(arn) if arn.kind().is_queue() && !start_set(m) => None,
+        None if !start_set(m) => Some(StartingPosition::TrimHorizon),
+        _ => Some(refusals.take(start(m)).unwrap_or(StartingPosition::TrimHorizon)),
+    };
     let defaults = MappingSpec::new(
-        refusals.take(source(&m.source_arn)).or_else(stand_in)?,
+        source.or_else(stand_in)?,
         refusals
             .take(names::function(FUNCTION, namespace, &m.function))
             .or_else(|| FunctionName::new("f").ok())?,
-        refusals.take(start(m)).unwrap_or(StartingPosition::TrimHorizon),
+        start,
     );
     let everything = patch(m, &Mask::All, &defaults, refusals);
     Some(everything.apply(&defaults))
@@ -62,16 +71,12 @@ pub(crate) fn update(
     refusals: &mut Refusals,
 ) -> Option<MappingPatch> {
     let mask = Mask::read(mask, &PATHS, refusals);
-    let defaults = MappingSpec::new(
-        stand_in()?,
-        FunctionName::new("f").ok()?,
-        StartingPosition::TrimHorizon,
-    );
+    let defaults = MappingSpec::new(stand_in()?, FunctionName::new("f").ok()?, None);
     let mut patch = patch(m, &mask, &defaults, refusals);
     if mask.means_fixed("source_arn", !m.source_arn.is_empty()) {
         patch.source = refusals.take(source(&m.source_arn));
     }
-    let start_set = m.starting_position != 0 || m.starting_position_timestamp.is_some();
+    let start_set = start_set(m);
     let start_meant = ["starting_position", "starting_position_timestamp"];
     if start_meant.iter().any(|path| mask.means_fixed(path, start_set)) {
         patch.starting_position = refusals.take(start(m));
@@ -86,12 +91,10 @@ pub(crate) fn update(
 fn patch(m: &v1::Mapping, mask: &Mask, defaults: &MappingSpec, refusals: &mut Refusals) -> MappingPatch {
     let mut patch = MappingPatch::default();
     if mask.means("batch_size", m.batch_size.is_some()) {
-        patch.batch_size = refusals.take(unsigned(
-            "batch_size",
-            m.batch_size,
-            defaults.batch_size,
-            "1 to 10000",
-        ));
+        let size = m
+            .batch_size
+            .map(|n| unsigned("batch_size", Some(n), 0, "1 to 10000"));
+        patch.batch_size = refusals.take(size.transpose());
     }
     let path = "maximum_batching_window_seconds";
     if mask.means(path, m.maximum_batching_window_seconds.is_some()) {
@@ -139,7 +142,23 @@ fn patch(m: &v1::Mapping, mask: &Mask, defaults: &MappingSpec, refusals: &mut Re
     if deep || mask.means(destination, m.destination_config.is_some()) {
         patch.on_failure = refusals.take(on_failure(m));
     }
+    let deep = matches!(mask, Mask::Named(_)) && mask.means("scaling_config.maximum_concurrency", true);
+    if deep || mask.means("scaling_config", m.scaling_config.is_some()) {
+        patch.maximum_concurrency = refusals.take(maximum_concurrency(m));
+    }
     patch
+}
+
+/// Whether the request says anything about where to start.
+fn start_set(m: &v1::Mapping) -> bool {
+    m.starting_position != 0 || m.starting_position_timestamp.is_some()
+}
+
+fn maximum_concurrency(m: &v1::Mapping) -> Result<Option<u32>, Refusal> {
+    let set = m.scaling_config.as_ref().and_then(|c| c.maximum_concurrency);
+    let path = "scaling_config.maximum_concurrency";
+    set.map(|n| u32::try_from(n).map_err(|_| Refusal::new(format!("{PREFIX}{path}"), n, "2 to 1000")))
+        .transpose()
 }
 
 fn unsigned<T: TryFrom<i32>>(
@@ -154,7 +173,7 @@ fn unsigned<T: TryFrom<i32>>(
 
 fn source(arn: &str) -> Result<SourceArn, Refusal> {
     if arn.is_empty() {
-        return Err(Refusal::missing(SOURCE, "the ARN of a stream"));
+        return Err(Refusal::missing(SOURCE, "the ARN of a stream or queue"));
     }
     arn.parse()
         .map_err(|e: millstream_types::arn::InvalidArn| Refusal {
@@ -230,12 +249,14 @@ fn on_failure(m: &v1::Mapping) -> Result<Option<SourceArn>, Refusal> {
     }
 }
 
-/// A mapping as configured and observed. Every setting is shown, those at their default too.
+/// A mapping as configured and observed. Every setting that its kind of source has is shown, those at their default
+/// too.
 pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
     let MappingView { mapping, status } = view;
     let (starting_position, starting_position_timestamp) = start_to_api(mapping.spec.starting_position);
     let spec = &mapping.spec;
     let report = v1::FunctionResponseType::ReportBatchItemFailures;
+    let stream = !spec.source.kind().is_queue();
     v1::Mapping {
         name: full_name(mapping),
         uid: mapping.id.to_string(),
@@ -250,19 +271,23 @@ pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
         starting_position_timestamp,
         batch_size: Some(small(spec.batch_size)),
         maximum_batching_window_seconds: Some(small(spec.batching_window_seconds)),
-        parallelization_factor: Some(i32::from(spec.parallelization_factor)),
-        bisect_batch_on_function_error: Some(spec.bisect_on_error),
-        maximum_retry_attempts: Some(spec.max_retry_attempts),
-        maximum_record_age_seconds: Some(i32::try_from(spec.max_record_age_seconds).unwrap_or(i32::MAX)),
+        parallelization_factor: stream.then(|| i32::from(spec.parallelization_factor)),
+        bisect_batch_on_function_error: stream.then_some(spec.bisect_on_error),
+        maximum_retry_attempts: stream.then_some(spec.max_retry_attempts),
+        maximum_record_age_seconds: stream
+            .then(|| i32::try_from(spec.max_record_age_seconds).unwrap_or(i32::MAX)),
         function_response_types: if spec.report_batch_item_failures {
             vec![report.into()]
         } else {
             Vec::new()
         },
-        destination_config: Some(v1::DestinationConfig {
+        destination_config: stream.then(|| v1::DestinationConfig {
             on_failure: spec.on_failure.as_ref().map(|arn| v1::OnFailure {
                 destination: arn.to_string(),
             }),
+        }),
+        scaling_config: spec.maximum_concurrency.map(|n| v1::ScalingConfig {
+            maximum_concurrency: Some(small(n)),
         }),
         state: state(status.state).into(),
         state_reason: state_reason(mapping, status),
@@ -277,11 +302,12 @@ pub(crate) fn full_name(mapping: &Mapping) -> String {
     names::full(&mapping.namespace, names::MAPPINGS, &mapping.name)
 }
 
-fn start_to_api(start: StartingPosition) -> (i32, Option<prost_types::Timestamp>) {
+fn start_to_api(start: Option<StartingPosition>) -> (i32, Option<prost_types::Timestamp>) {
     let (position, at) = match start {
-        StartingPosition::TrimHorizon => (v1::StartingPosition::TrimHorizon, None),
-        StartingPosition::Latest => (v1::StartingPosition::Latest, None),
-        StartingPosition::AtTimestamp(at) => (v1::StartingPosition::AtTimestamp, Some(timestamp(at))),
+        None => (v1::StartingPosition::Unspecified, None),
+        Some(StartingPosition::TrimHorizon) => (v1::StartingPosition::TrimHorizon, None),
+        Some(StartingPosition::Latest) => (v1::StartingPosition::Latest, None),
+        Some(StartingPosition::AtTimestamp(at)) => (v1::StartingPosition::AtTimestamp, Some(timestamp(at))),
     };
     (position.into(), at)
 }

@@ -460,6 +460,10 @@ impl Sources for Outside {
             Err(SourceError::NotFound(arn.to_string()))
         }
     }
+
+    async fn queue(&self, _: &Namespace, arn: &SourceArn) -> Result<Arc<dyn QueueSource>, SourceError> {
+        Err(SourceError::NoSuchQueue { arn: arn.to_string() })
+    }
 }
 
 struct Orders;

@@ -1,13 +1,17 @@
-//! Settings of mappings of streams (semantics, sections 2 and 2.3).
+//! Settings of mappings (semantics, sections 2 and 2.3).
 
 use super::{Violation, Violations};
 use crate::civil::iso_millis;
 use millstream_types::arn::LOCAL_ACCOUNT;
+use millstream_types::arn::SourceKind;
 use millstream_types::{MappingSpec, StartingPosition, Wall};
+use std::time::Duration;
 
 const AGE: &str = "maximum_record_age_seconds";
 const POSITION: &str = "starting_position";
 const TIMESTAMP: &str = "starting_position_timestamp";
+const NAMES: &str = "[LATEST, AT_TIMESTAMP, TRIM_HORIZON]";
+const CONCURRENCY: &str = "scaling_config.maximum_concurrency";
 const DESTINATION: &str = "destination_config.on_failure.destination";
 /// Longest ARN of a destination, in characters.
 const MAX_DESTINATION: usize = 350;
@@ -18,7 +22,10 @@ const MAX_DESTINATION: usize = 350;
 /// All rules they break.
 pub fn mapping(spec: &MappingSpec, now: Wall) -> Result<(), Violations> {
     let mut found = settings(spec);
-    if let StartingPosition::AtTimestamp(at) = spec.starting_position
+    if spec.starting_position.is_none() && !spec.source.kind().is_queue() {
+        found.add(position_missing());
+    }
+    if let Some(StartingPosition::AtTimestamp(at)) = spec.starting_position
         && at > now
     {
         found.add(Violation::own(
@@ -47,7 +54,8 @@ pub fn update(old: &MappingSpec, new: &MappingSpec) -> Result<(), Violations> {
             position_name(is),
             fixed(&position_name(was)),
         ));
-    } else if let (StartingPosition::AtTimestamp(was), StartingPosition::AtTimestamp(is)) = (was, is)
+    } else if let (Some(StartingPosition::AtTimestamp(was)), Some(StartingPosition::AtTimestamp(is))) =
+        (was, is)
         && was != is
     {
         found.add(Violation::own(TIMESTAMP, iso_millis(is), fixed(&iso_millis(was))));
@@ -63,7 +71,6 @@ pub fn starting_position(
     position: Option<&str>,
     timestamp: Option<Wall>,
 ) -> Result<StartingPosition, Violation> {
-    const NAMES: &str = "[LATEST, AT_TIMESTAMP, TRIM_HORIZON]";
     let position = match (position, timestamp) {
         (Some("AT_TIMESTAMP"), Some(at)) => return Ok(StartingPosition::AtTimestamp(at)),
         (Some("AT_TIMESTAMP"), None) => {
@@ -87,11 +94,7 @@ pub fn starting_position(
                 message,
             ));
         }
-        (None, _) => {
-            let message = "1 validation error detected: Value null at 'startingPosition' failed to satisfy \
-                           constraint: Member must not be null.";
-            return Err(Violation::aws(POSITION, "", format!("one of {NAMES}"), message));
-        }
+        (None, _) => return Err(position_missing()),
     };
     match timestamp {
         None => Ok(position),
@@ -141,8 +144,114 @@ fn settings(spec: &MappingSpec) -> Violations {
         Violation::outside_model(field, member, *value, allowed)
     }));
     found.extend(age_between(spec.max_record_age_seconds));
-    found.extend(destination(spec));
+    match spec.source.kind() {
+        SourceKind::Kinesis => {
+            found.extend(destination(spec));
+            found.extend(unsupported(
+                CONCURRENCY,
+                "ScalingConfig",
+                spec.maximum_concurrency.is_none(),
+            ));
+        }
+        SourceKind::Sqs { fifo } => {
+            found.extend(of_streams_only(spec));
+            found.extend(queue_batching(spec, fifo));
+            found.extend(spec.maximum_concurrency.and_then(|n| {
+                let member = "scalingConfig.maximumConcurrency";
+                Violation::outside_model(CONCURRENCY, member, i64::from(n), &(2..=1_000))
+            }));
+        }
+    }
     found
+}
+
+/// AWS's words for a parameter that does not go with the kind of source.
+fn unsupported(field: &'static str, member: &str, at_default: bool) -> Option<Violation> {
+    let message = format!("Unsupported {member} parameter for given event source mapping type.");
+    (!at_default).then(|| Violation::aws(field, "set", "not with this kind of source", message))
+}
+
+/// What a mapping of a queue cannot have. Values equal to the default say nothing and pass.
+fn of_streams_only(spec: &MappingSpec) -> Vec<Violation> {
+    let checks = [
+        (POSITION, "StartingPosition", spec.starting_position.is_none()),
+        (
+            "parallelization_factor",
+            "ParallelizationFactor",
+            spec.parallelization_factor == 1,
+        ),
+        (
+            "bisect_batch_on_function_error",
+            "BisectBatchOnFunctionError",
+            !spec.bisect_on_error,
+        ),
+        (
+            "maximum_retry_attempts",
+            "MaximumRetryAttempts",
+            spec.max_retry_attempts == -1,
+        ),
+        (
+            AGE,
+            "MaximumRecordAgeInSeconds",
+            spec.max_record_age_seconds == -1,
+        ),
+        (DESTINATION, "DestinationConfig", spec.on_failure.is_none()),
+    ];
+    checks
+        .into_iter()
+        .filter_map(|(field, member, at_default)| unsupported(field, member, at_default))
+        .collect()
+}
+
+/// Batch size and window of a queue (semantics 2.3).
+fn queue_batching(spec: &MappingSpec, fifo: bool) -> Option<Violation> {
+    const WINDOW: &str = "maximum_batching_window_seconds";
+    let window = spec.batching_window_seconds;
+    if fifo && window > 0 {
+        let message = "Batching window is not supported for FIFO queues";
+        return Some(Violation::aws(WINDOW, window, "0 for a FIFO queue", message));
+    }
+    if fifo && spec.batch_size > 10 {
+        return Some(Violation::own(
+            "batch_size",
+            spec.batch_size,
+            "1 to 10 for a FIFO queue",
+        ));
+    }
+    let message =
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
+    (!fifo && spec.batch_size > 10 && window == 0).then(|| {
+        Violation::aws(
+            WINDOW,
+            window,
+            "at least 1 with batches of more than 10 messages",
+            message,
+        )
+    })
+}
+
+/// A queue whose messages would come back while the function still works on them (semantics 2.3). Checked at
+/// creation, and at a change that names a function.
+///
+/// # Errors
+/// If the visibility timeout is shorter.
+pub fn visibility(visibility: Duration, function_timeout: Duration) -> Result<(), Violations> {
+    let mut found = Violations::default();
+    if visibility < function_timeout {
+        let seconds = function_timeout.as_millis().div_ceil(1_000);
+        let message = format!(
+            "Queue visibility timeout: {} seconds is less than Function timeout: {seconds} seconds",
+            visibility.as_secs()
+        );
+        let allowed = format!("a queue with a visibility timeout of at least {seconds} seconds");
+        found.add(Violation::aws(
+            "source_arn",
+            visibility.as_secs(),
+            allowed,
+            message,
+        ));
+    }
+    found.into_result()
 }
 
 /// The gap in the range of the record age.
@@ -163,8 +272,11 @@ fn destination(spec: &MappingSpec) -> Option<Violation> {
     }
     if arn.account() != LOCAL_ACCOUNT {
         return refuse(format!(
-            "a stream of the built-in broker (account {LOCAL_ACCOUNT})"
+            "a stream or standard queue of the built-in broker (account {LOCAL_ACCOUNT})"
         ));
+    }
+    if arn.kind() == (SourceKind::Sqs { fifo: true }) {
+        return refuse("a standard queue or a stream, not a FIFO queue".to_owned());
     }
     if *arn == spec.source {
         return refuse(
@@ -174,10 +286,17 @@ fn destination(spec: &MappingSpec) -> Option<Violation> {
     None
 }
 
-fn position_name(position: StartingPosition) -> &'static str {
+fn position_missing() -> Violation {
+    let message = "1 validation error detected: Value null at 'startingPosition' failed to satisfy \
+                   constraint: Member must not be null.";
+    Violation::aws(POSITION, "", format!("one of {NAMES}"), message)
+}
+
+fn position_name(position: Option<StartingPosition>) -> &'static str {
     match position {
-        StartingPosition::TrimHorizon => "TRIM_HORIZON",
-        StartingPosition::Latest => "LATEST",
-        StartingPosition::AtTimestamp(_) => "AT_TIMESTAMP",
+        Some(StartingPosition::TrimHorizon) => "TRIM_HORIZON",
+        Some(StartingPosition::Latest) => "LATEST",
+        Some(StartingPosition::AtTimestamp(_)) => "AT_TIMESTAMP",
+        None => "none",
     }
 }

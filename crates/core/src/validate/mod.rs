@@ -7,7 +7,7 @@ mod stream;
 mod violation;
 
 pub use function::function;
-pub use mapping::{mapping, starting_position, update};
+pub use mapping::{mapping, starting_position, update, visibility};
 pub use stream::stream;
 pub use violation::{Violation, Violations};
 

@@ -2,10 +2,11 @@
 
 use super::*;
 use millstream_types::{
-    FunctionName, FunctionSpec, MappingSpec, ProcessTarget, SourceArn, StartingPosition, StreamName,
-    StreamSpec, Target, Wall,
+    FunctionName, FunctionSpec, MappingSpec, ProcessTarget, QueueName, SourceArn, StartingPosition,
+    StreamName, StreamSpec, Target, Wall,
 };
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const NOW: Wall = Wall(1_767_225_600_000);
 
@@ -14,7 +15,7 @@ fn local(name: &str) -> SourceArn {
 }
 
 fn spec() -> MappingSpec {
-    MappingSpec::new(
+    MappingSpec::stream(
         local("orders"),
         FunctionName::new("f").unwrap(),
         StartingPosition::TrimHorizon,
@@ -110,7 +111,7 @@ fn all_violations_are_told_at_once() {
         s.max_retry_attempts = -2;
         s.max_record_age_seconds = 59;
         s.on_failure = Some(local("orders"));
-        s.starting_position = StartingPosition::AtTimestamp(Wall(NOW.0 + 1));
+        s.starting_position = Some(StartingPosition::AtTimestamp(Wall(NOW.0 + 1)));
     });
     let expected = [
         "batch_size",
@@ -149,7 +150,7 @@ fn a_violation_has_value_rule_and_sentence() {
 #[test]
 fn a_start_lies_not_in_the_future() {
     for (at, refused) in [(0, false), (NOW.0, false), (NOW.0 + 1, true), (u64::MAX, true)] {
-        let spec = changed(|s| s.starting_position = StartingPosition::AtTimestamp(Wall(at)));
+        let spec = changed(|s| s.starting_position = Some(StartingPosition::AtTimestamp(Wall(at))));
         assert_eq!(mapping(&spec, NOW).is_err(), refused, "{at}");
     }
 }
@@ -171,7 +172,10 @@ fn a_destination_is_another_stream_of_the_broker() {
         (local("failed"), ""),
         (padded(350), ""),
         (padded(351), "at most 350 characters"),
-        (remote("failed"), "a stream of the built-in broker"),
+        (
+            remote("failed"),
+            "a stream or standard queue of the built-in broker",
+        ),
         (local("orders"), "another stream than the mapping's source"),
     ] {
         let message = message(mapping(
@@ -201,22 +205,22 @@ fn source_and_start_are_fixed() {
         ),
         (
             spec(),
-            changed(|s| s.starting_position = StartingPosition::Latest),
+            changed(|s| s.starting_position = Some(StartingPosition::Latest)),
             vec!["starting_position"],
         ),
         (
             spec(),
-            changed(|s| s.starting_position = at(1)),
+            changed(|s| s.starting_position = Some(at(1))),
             vec!["starting_position"],
         ),
         (
-            changed(|s| s.starting_position = at(1)),
-            changed(|s| s.starting_position = at(1)),
+            changed(|s| s.starting_position = Some(at(1))),
+            changed(|s| s.starting_position = Some(at(1))),
             vec![],
         ),
         (
-            changed(|s| s.starting_position = at(1)),
-            changed(|s| s.starting_position = at(2)),
+            changed(|s| s.starting_position = Some(at(1))),
+            changed(|s| s.starting_position = Some(at(2))),
             vec!["starting_position_timestamp"],
         ),
     ] {
@@ -429,4 +433,112 @@ fn a_process_can_be_started_as_set() {
 fn a_refused_value_of_a_variable_is_not_repeated() {
     let spec = process(|p| p.env = BTreeMap::from([("A".to_owned(), "secret\0".to_owned())]));
     assert!(!message(function(&spec)).contains("secret"));
+}
+
+fn queue_spec(name: &str, change: impl FnOnce(&mut MappingSpec)) -> MappingSpec {
+    let arn = SourceArn::local_queue(&QueueName::new(name).unwrap());
+    let mut spec = MappingSpec::queue(arn, FunctionName::new("f").unwrap());
+    change(&mut spec);
+    spec
+}
+
+#[test]
+fn a_queue_has_the_settings_of_a_queue() {
+    let unsupported =
+        |what: &str| format!("Unsupported {what} parameter for given event source mapping type.");
+    let small =
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10";
+    type Case = (&'static str, fn(&mut MappingSpec), String);
+    let cases: Vec<Case> = vec![
+        ("q", |_| (), String::new()),
+        ("q.fifo", |_| (), String::new()),
+        ("q", |s| s.batch_size = 11, small.to_owned()),
+        ("q", |s| (s.batch_size, s.batching_window_seconds) = (10_000, 1), String::new()),
+        ("q", |s| s.batching_window_seconds = 300, String::new()),
+        (
+            "q.fifo",
+            |s| s.batching_window_seconds = 1,
+            "Batching window is not supported for FIFO queues".to_owned(),
+        ),
+        (
+            "q.fifo",
+            |s| s.batch_size = 11,
+            "batch_size '11' is not valid: 1 to 10 for a FIFO queue".to_owned(),
+        ),
+        ("q", |s| s.maximum_concurrency = Some(2), String::new()),
+        ("q.fifo", |s| s.maximum_concurrency = Some(1_000), String::new()),
+        (
+            "q",
+            |s| s.maximum_concurrency = Some(1),
+            "1 validation error detected: Value '1' at 'scalingConfig.maximumConcurrency' failed to satisfy \
+             constraint: Member must have value greater than or equal to 2"
+                .to_owned(),
+        ),
+        (
+            "q",
+            |s| s.maximum_concurrency = Some(1_001),
+            "1 validation error detected: Value '1001' at 'scalingConfig.maximumConcurrency' failed to satisfy \
+             constraint: Member must have value less than or equal to 1000"
+                .to_owned(),
+        ),
+        ("q", |s| s.parallelization_factor = 2, unsupported("ParallelizationFactor")),
+        ("q", |s| s.bisect_on_error = true, unsupported("BisectBatchOnFunctionError")),
+        ("q", |s| s.max_retry_attempts = 3, unsupported("MaximumRetryAttempts")),
+        ("q", |s| s.max_record_age_seconds = 60, unsupported("MaximumRecordAgeInSeconds")),
+        ("q", |s| s.on_failure = Some(local("dead")), unsupported("DestinationConfig")),
+        (
+            "q",
+            |s| s.starting_position = Some(StartingPosition::Latest),
+            unsupported("StartingPosition"),
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let spec = queue_spec(name, change);
+        let text = mapping(&spec, NOW).map_or_else(|e| e.to_string(), |()| String::new());
+        assert_eq!(text, expected, "{spec:?}");
+    }
+}
+
+#[test]
+fn a_stream_has_a_start_and_no_scaling() {
+    let none = changed(|s| s.starting_position = None);
+    let text = mapping(&none, NOW).unwrap_err().to_string();
+    assert!(text.contains("Value null at 'startingPosition'"), "{text}");
+    let scaled = changed(|s| s.maximum_concurrency = Some(2));
+    assert_eq!(
+        mapping(&scaled, NOW).unwrap_err().to_string(),
+        "Unsupported ScalingConfig parameter for given event source mapping type."
+    );
+}
+
+#[test]
+fn failures_go_to_a_stream_or_a_standard_queue() {
+    let to = |name: &str| {
+        let arn = SourceArn::local_queue(&QueueName::new(name).unwrap());
+        mapping(&changed(|s| s.on_failure = Some(arn)), NOW)
+    };
+    assert_eq!(to("dead"), Ok(()));
+    assert!(
+        to("dead.fifo")
+            .unwrap_err()
+            .to_string()
+            .contains("not a FIFO queue")
+    );
+}
+
+#[test]
+fn a_queue_hides_messages_for_as_long_as_the_function_may_run() {
+    let check = |hidden: u64, timeout_ms: u64| {
+        visibility(Duration::from_secs(hidden), Duration::from_millis(timeout_ms))
+            .map_or_else(|e| e.to_string(), |()| String::new())
+    };
+    assert_eq!(check(30, 30_000), "");
+    assert_eq!(
+        check(30, 60_000),
+        "Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds"
+    );
+    assert_eq!(
+        check(30, 30_001),
+        "Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds"
+    );
 }

@@ -362,7 +362,7 @@ pub fn arn() -> SourceArn {
 
 /// A mapping's settings: AWS's defaults, changed as the test likes.
 pub fn spec(change: impl FnOnce(&mut MappingSpec)) -> MappingSpec {
-    let mut spec = MappingSpec::new(
+    let mut spec = MappingSpec::stream(
         arn(),
         FunctionName::new("f").unwrap(),
         StartingPosition::TrimHorizon,

@@ -130,11 +130,18 @@ fn name_taken(taken: &Mapping) -> ManageError {
 
 /// AWS's words, spaces included (semantics 2.3).
 pub(super) fn duplicate(other: &Mapping) -> ManageError {
-    let message = format!(
-        "The event source arn (\" {} \") and function (\" {} \") provided mapping already exists. Please update or \
-         delete the existing mapping with UUID {}",
-        other.spec.source, other.spec.function, other.id
-    );
+    let (arn, function, id) = (&other.spec.source, &other.spec.function, other.id);
+    let message = if arn.kind().is_queue() {
+        format!(
+            "An event source mapping with SQS arn (\" {arn} \") and function (\" {function} \") already exists. \
+             Please update or delete the existing mapping with UUID {id}"
+        )
+    } else {
+        format!(
+            "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping already exists. \
+             Please update or delete the existing mapping with UUID {id}"
+        )
+    };
     ManageError::AlreadyExists {
         kind: "mapping",
         name: other.name.to_string(),

@@ -145,7 +145,12 @@ pub(super) fn of_source(e: &SourceError, arn: &str) -> ManageError {
     if e.retryable() {
         return ManageError::unavailable(e.to_string());
     }
-    ManageError::violation("source_arn", arn, "the ARN of an existing stream", &e.to_string())
+    ManageError::violation(
+        "source_arn",
+        arn,
+        "the ARN of an existing stream or queue",
+        &e.to_string(),
+    )
 }
 
 /// The same for the failure destination.
@@ -156,7 +161,7 @@ pub(super) fn of_destination(e: &millstream_ports::DeliverError, arn: &str) -> M
         DeliverError::Refused { .. } => ManageError::violation(
             "destination_config.on_failure.destination",
             arn,
-            "the ARN of an existing stream of the built-in broker",
+            "the ARN of an existing stream or standard queue of the built-in broker",
             &e.to_string(),
         ),
     }

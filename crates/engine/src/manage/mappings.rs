@@ -6,8 +6,10 @@ use super::{Listed, Manager, MappingPatch, observed, patch};
 use crate::view::{MappingInspection, MappingView};
 use millstream_ports::CatalogError;
 use millstream_types::{
-    Desired, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace, SourceArn, StartPin, Wall,
+    Desired, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace, SourceArn,
+    StartPin, Wall,
 };
+use std::time::Duration;
 
 /// How many mappings are looked at in one go.
 const SCAN: usize = 500;
@@ -62,23 +64,46 @@ impl Manager {
     }
 
     /// Checks that what a new mapping names exists, and makes its start concrete.
-    async fn admit_references(&self, new: &NewMapping) -> Result<StartPin, ManageError> {
-        self.require_function(&new.namespace, &new.spec.function).await?;
+    async fn admit_references(&self, new: &NewMapping) -> Result<Option<StartPin>, ManageError> {
+        let function = self.require_function(&new.namespace, &new.spec.function).await?;
         if let Some(destination) = &new.spec.on_failure {
             self.require_destination(&new.namespace, destination).await?;
         }
         let arn = &new.spec.source;
         let of_source = |e| error::of_source(&e, arn.as_str());
+        let Some(starting_position) = new.spec.starting_position else {
+            self.require_visibility(&new.namespace, arn, &function).await?;
+            return Ok(None);
+        };
         let source = self
             .ports
             .sources
             .stream(&new.namespace, arn)
             .await
             .map_err(of_source)?;
-        source.pin(new.spec.starting_position).await.map_err(of_source)
+        source.pin(starting_position).await.map(Some).map_err(of_source)
     }
 
-    fn first_version(&self, new: NewMapping, start: StartPin, now: Wall) -> Mapping {
+    /// The queue exists, and hides messages for as long as the function may run.
+    async fn require_visibility(
+        &self,
+        namespace: &Namespace,
+        arn: &SourceArn,
+        function: &Function,
+    ) -> Result<(), ManageError> {
+        let of_source = |e| error::of_source(&e, arn.as_str());
+        let queue = self
+            .ports
+            .sources
+            .queue(namespace, arn)
+            .await
+            .map_err(of_source)?;
+        let hidden = queue.attributes().await.map_err(of_source)?.visibility_timeout;
+        let timeout = Duration::from_millis(function.spec.timeout_ms.into());
+        Ok(millstream_core::validate::visibility(hidden, timeout)?)
+    }
+
+    fn first_version(&self, new: NewMapping, start: Option<StartPin>, now: Wall) -> Mapping {
         let id = MappingId::from_random(self.ports.entropy.next_u128());
         Mapping {
             namespace: new.namespace,
@@ -168,7 +193,11 @@ impl Manager {
     async fn admit_update(&self, old: &Mapping, new: &MappingSpec) -> Result<(), ManageError> {
         millstream_core::validate::update(&old.spec, new)?;
         if new.function != old.spec.function {
-            self.require_function(&old.namespace, &new.function).await?;
+            let function = self.require_function(&old.namespace, &new.function).await?;
+            if new.source.kind().is_queue() {
+                self.require_visibility(&old.namespace, &new.source, &function)
+                    .await?;
+            }
             let twins = self
                 .all_mappings(&old.namespace, |m| {
                     m.id != old.id && admission::maps(m, &new.source, &new.function)
@@ -326,9 +355,13 @@ impl Manager {
         }
     }
 
-    async fn require_function(&self, namespace: &Namespace, name: &FunctionName) -> Result<(), ManageError> {
+    async fn require_function(
+        &self,
+        namespace: &Namespace,
+        name: &FunctionName,
+    ) -> Result<Function, ManageError> {
         match self.ports.catalog.function(namespace, name).await {
-            Ok(_) => Ok(()),
+            Ok(function) => Ok(function),
             Err(CatalogError::NotFound { .. }) => Err(ManageError::violation(
                 "function",
                 name.as_str(),

@@ -17,8 +17,8 @@ pub struct MappingPatch {
     pub starting_position: Option<StartingPosition>,
     /// See [`MappingSpec::function`].
     pub function: Option<FunctionName>,
-    /// See [`MappingSpec::batch_size`].
-    pub batch_size: Option<u32>,
+    /// See [`MappingSpec::batch_size`]; `Some(None)` goes back to the default for the source.
+    pub batch_size: Option<Option<u32>>,
     /// See [`MappingSpec::batching_window_seconds`].
     pub batching_window_seconds: Option<u32>,
     /// See [`MappingSpec::parallelization_factor`].
@@ -33,6 +33,8 @@ pub struct MappingPatch {
     pub report_batch_item_failures: Option<bool>,
     /// See [`MappingSpec::on_failure`]; `Some(None)` clears it.
     pub on_failure: Option<Option<SourceArn>>,
+    /// See [`MappingSpec::maximum_concurrency`]; `Some(None)` clears it.
+    pub maximum_concurrency: Option<Option<u32>>,
 }
 
 impl MappingPatch {
@@ -40,11 +42,16 @@ impl MappingPatch {
     #[must_use]
     pub fn apply(&self, old: &MappingSpec) -> MappingSpec {
         let p = self.clone();
+        let source = p.source.unwrap_or_else(|| old.source.clone());
+        let default_batch_size = MappingSpec::default_batch_size(source.kind());
         MappingSpec {
-            source: p.source.unwrap_or_else(|| old.source.clone()),
+            source,
             function: p.function.unwrap_or_else(|| old.function.clone()),
-            starting_position: p.starting_position.unwrap_or(old.starting_position),
-            batch_size: p.batch_size.unwrap_or(old.batch_size),
+            starting_position: p.starting_position.or(old.starting_position),
+            batch_size: match p.batch_size {
+                Some(size) => size.unwrap_or(default_batch_size),
+                None => old.batch_size,
+            },
             batching_window_seconds: p.batching_window_seconds.unwrap_or(old.batching_window_seconds),
             parallelization_factor: p.parallelization_factor.unwrap_or(old.parallelization_factor),
             bisect_on_error: p.bisect_on_error.unwrap_or(old.bisect_on_error),
@@ -54,6 +61,7 @@ impl MappingPatch {
                 .report_batch_item_failures
                 .unwrap_or(old.report_batch_item_failures),
             on_failure: p.on_failure.unwrap_or_else(|| old.on_failure.clone()),
+            maximum_concurrency: p.maximum_concurrency.unwrap_or(old.maximum_concurrency),
         }
     }
 }

@@ -275,10 +275,10 @@ impl SupervisorState {
             generation: mapping.generation,
             closing: self.closing.is_some(),
         };
-        let startable = match (&self.source, &self.stored) {
-            (Some(_), Some(_)) => to_start(
+        let startable = match (&self.source, &self.stored, &mapping.start) {
+            (Some(_), Some(_), Some(start)) => to_start(
                 &self.listed,
-                &mapping.start,
+                start,
                 &self.children.finished(),
                 &self.children.busy(),
             ),

@@ -90,7 +90,7 @@ impl World {
     /// Maps the stream to `function`, with AWS's defaults and what `change` makes of them.
     pub(crate) fn map(&self, name: &str, function: &str, change: impl FnOnce(&mut MappingSpec)) -> Mapping {
         let source = SourceArn::local_stream(&StreamName::new("orders").unwrap());
-        let mut spec = MappingSpec::new(
+        let mut spec = MappingSpec::stream(
             source,
             FunctionName::new(function).unwrap(),
             StartingPosition::TrimHorizon,
@@ -105,10 +105,10 @@ impl World {
             id: MappingId::from_random(name.bytes().fold(1, |n, b| n * 31 + u128::from(b))),
             spec,
             desired: Desired::Running,
-            start: StartPin {
+            start: Some(StartPin {
                 position: Position::Trim,
                 shards,
-            },
+            }),
             generation: 1,
             revision: 0,
             created: Wall(0),
@@ -135,7 +135,7 @@ impl World {
         let of = |i: &&Invocation| i.lease.as_ref().is_some_and(|l| l.mapping == mapping);
         let records = |i: &Invocation| match &i.payload {
             Payload::Records(r) => r.as_slice().to_vec(),
-            Payload::Json(_) => panic!("asked for records"),
+            Payload::Json(_) | Payload::Messages(_) => panic!("asked for records"),
         };
         let text = |r: Record| String::from_utf8(r.data.to_vec()).unwrap();
         calls.iter().filter(of).flat_map(records).map(text).collect()

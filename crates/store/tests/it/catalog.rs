@@ -36,16 +36,16 @@ fn mapping(namespace: &str, name: &str, id: u128) -> Mapping {
         namespace: ns(namespace),
         name: MappingName::new(name).unwrap(),
         id: mapping_id(id),
-        spec: MappingSpec::new(
+        spec: MappingSpec::stream(
             source,
             FunctionName::new("f").unwrap(),
             StartingPosition::TrimHorizon,
         ),
         desired: Desired::Running,
-        start: StartPin {
+        start: Some(StartPin {
             position: Position::Trim,
             shards: vec![],
-        },
+        }),
         generation: 1,
         revision: 0,
         created: Wall(1),

@@ -35,7 +35,7 @@ fn destination(arn: &str) -> Option<v1::DestinationConfig> {
 
 fn default_spec() -> MappingSpec {
     let arn = minimal().source_arn.parse().unwrap();
-    MappingSpec::new(arn, FunctionName::new("f").unwrap(), StartingPosition::Latest)
+    MappingSpec::stream(arn, FunctionName::new("f").unwrap(), StartingPosition::Latest)
 }
 
 #[test]
@@ -83,13 +83,34 @@ fn unset_is_the_default_and_zero_is_zero() {
 }
 
 #[test]
+fn a_queue_needs_no_start_and_has_a_concurrency() {
+    let queue = v1::Mapping {
+        source_arn: "arn:aws:sqs:us-east-1:000000000000:q".into(),
+        function: "f".into(),
+        scaling_config: Some(v1::ScalingConfig {
+            maximum_concurrency: Some(2),
+        }),
+        ..v1::Mapping::default()
+    };
+    let expected = MappingSpec {
+        maximum_concurrency: Some(2),
+        ..MappingSpec::queue(queue.source_arn.parse().unwrap(), FunctionName::new("f").unwrap())
+    };
+    assert_eq!(read(&queue), (expected.clone(), vec![]));
+    let shown = to_api(&view(expected, MappingState::Active));
+    assert_eq!(shown.scaling_config, queue.scaling_config);
+    assert_eq!((shown.batch_size, shown.parallelization_factor), (Some(10), None));
+    assert_eq!((shown.starting_position, shown.destination_config), (0, None));
+}
+
+#[test]
 fn every_refusal_names_its_field() {
     type Change = fn(&mut v1::Mapping);
     let rows: [(Change, &[&str]); 18] = [
         (|m| m.source_arn.clear(), &[SOURCE]),
         (|m| m.source_arn = "orders".into(), &[SOURCE]),
         (
-            |m| m.source_arn = "arn:aws:sqs:us-east-1:000000000000:q".into(),
+            |m| m.source_arn = "arn:aws:sns:us-east-1:000000000000:q".into(),
             &[SOURCE],
         ),
         (|m| m.function.clear(), &[FUNCTION]),
@@ -153,7 +174,7 @@ fn a_start_at_a_time_keeps_its_milliseconds() {
     });
     assert_eq!(
         read(&m).0.starting_position,
-        StartingPosition::AtTimestamp(Wall(7_089))
+        Some(StartingPosition::AtTimestamp(Wall(7_089)))
     );
 }
 
@@ -184,14 +205,14 @@ fn an_update_means_what_its_mask_names() {
     };
     for (m, paths, expected) in [
         (&none, &[][..], MappingPatch::default()),
-        (&five, &["batch_size"], sized(5)),
-        (&none, &["batch_size"], sized(100)),
+        (&five, &["batch_size"], sized(Some(5))),
+        (&none, &["batch_size"], sized(None)),
         (
             &five,
             &[],
             MappingPatch {
                 max_retry_attempts: Some(1),
-                ..sized(5)
+                ..sized(Some(5))
             },
         ),
         (
@@ -237,7 +258,7 @@ fn a_star_sets_all_that_can_be_changed() {
     );
     assert_eq!(
         (patch.batch_size, patch.max_retry_attempts),
-        (Some(100), Some(-1))
+        (Some(None), Some(-1))
     );
     assert_eq!(patch.function.unwrap().as_str(), "g");
     assert_eq!(
@@ -285,10 +306,10 @@ fn view(spec: MappingSpec, state: MappingState) -> MappingView {
         id: MappingId::from_random(1),
         spec,
         desired: Desired::Paused,
-        start: StartPin {
+        start: Some(StartPin {
             position: Position::Trim,
             shards: Vec::new(),
-        },
+        }),
         generation: 2,
         revision: 9,
         created: Wall(1_000),
@@ -304,7 +325,7 @@ fn what_is_shown_can_be_sent_back() {
     for spec in [
         default_spec(),
         MappingSpec {
-            starting_position: StartingPosition::AtTimestamp(Wall(7_089)),
+            starting_position: Some(StartingPosition::AtTimestamp(Wall(7_089))),
             batch_size: 1,
             batching_window_seconds: 2,
             parallelization_factor: 10,

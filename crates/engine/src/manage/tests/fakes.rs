@@ -68,7 +68,7 @@ pub(super) fn stream_arn(text: &str) -> SourceArn {
 }
 
 pub(super) fn spec() -> MappingSpec {
-    MappingSpec::new(stream_arn("orders"), function("f"), StartingPosition::TrimHorizon)
+    MappingSpec::stream(stream_arn("orders"), function("f"), StartingPosition::TrimHorizon)
 }
 
 pub(super) fn new_mapping(text: &str) -> NewMapping {
@@ -349,6 +349,10 @@ impl Sources for Outside {
             _ => Err(SourceError::NotFound(arn.to_string())),
         }
     }
+
+    async fn queue(&self, _: &Namespace, arn: &SourceArn) -> Result<Arc<dyn QueueSource>, SourceError> {
+        Err(SourceError::NoSuchQueue { arn: arn.to_string() })
+    }
 }
 
 struct Orders;
@@ -514,6 +518,7 @@ impl Invoker for Echo {
             Payload::Records(range) => {
                 Outcome::Response(format!("{} records", range.as_slice().len()).into())
             }
+            Payload::Messages(messages) => Outcome::Response(format!("{} messages", messages.len()).into()),
         }
     }
     fn status(&self) -> PoolStatus {

@@ -24,7 +24,7 @@ fn fields(e: &ManageError) -> Vec<&str> {
 async fn a_mapping_is_created_with_its_start_pinned() {
     let w = World::new().await;
     let latest = MappingSpec {
-        starting_position: StartingPosition::Latest,
+        starting_position: Some(StartingPosition::Latest),
         ..spec()
     };
     let new = NewMapping {
@@ -32,7 +32,10 @@ async fn a_mapping_is_created_with_its_start_pinned() {
         ..new_mapping("m")
     };
     let made = w.manager.create_mapping(new, false).await.unwrap();
-    assert_eq!(made.mapping.start.position, Position::Timestamp(Wall(77)));
+    assert_eq!(
+        made.mapping.start.as_ref().unwrap().position,
+        Position::Timestamp(Wall(77))
+    );
     assert_eq!(
         (made.mapping.generation, made.mapping.desired),
         (1, Desired::Running)
@@ -153,7 +156,7 @@ async fn validate_only_leaves_no_trace() {
     let w = world_with("m").await;
     let before = w.manager.mapping(&namespace(), &name("m")).await.unwrap();
     let patch = MappingPatch {
-        batch_size: Some(5),
+        batch_size: Some(Some(5)),
         ..Default::default()
     };
     let would = w
@@ -232,7 +235,7 @@ async fn listing_goes_page_by_page_by_name() {
 async fn an_update_makes_the_next_generation_and_an_empty_one_none() {
     let w = world_with("m").await;
     let patch = MappingPatch {
-        batch_size: Some(5),
+        batch_size: Some(Some(5)),
         ..Default::default()
     };
     for _ in 0..2 {
@@ -269,7 +272,7 @@ async fn an_update_is_checked() {
         patch
     };
     for (patch, expected) in [
-        (fix(|p| p.batch_size = Some(0)), "batch_size"),
+        (fix(|p| p.batch_size = Some(Some(0))), "batch_size"),
         (fix(|p| p.source = Some(stream_arn("other"))), "source_arn"),
         (
             fix(|p| p.starting_position = Some(StartingPosition::Latest)),
@@ -308,7 +311,7 @@ async fn an_update_is_checked() {
 async fn a_change_that_came_between_is_retried_only_without_an_etag() {
     let w = world_with("m").await;
     let patch = MappingPatch {
-        batch_size: Some(5),
+        batch_size: Some(Some(5)),
         ..Default::default()
     };
     let (ns, m) = (namespace(), name("m"));
@@ -405,7 +408,7 @@ async fn nothing_brings_a_mapping_back_that_is_being_deleted() {
     let (ns, m) = (namespace(), name("m"));
     w.manager.delete_mapping(&ns, &m, None, false).await.unwrap();
     let patch = MappingPatch {
-        batch_size: Some(5),
+        batch_size: Some(Some(5)),
         ..Default::default()
     };
     for e in [

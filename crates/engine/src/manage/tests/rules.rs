@@ -19,10 +19,10 @@ fn made(new: &NewMapping, generation: u64, desired: Desired) -> Mapping {
         id,
         spec: new.spec.clone(),
         desired,
-        start: StartPin {
+        start: Some(StartPin {
             position: Position::Trim,
             shards: Vec::new(),
-        },
+        }),
         generation,
         revision: 9,
         created: Wall(1),
@@ -227,7 +227,7 @@ fn a_patch_sets_what_it_names_and_nothing_else() {
         (MappingPatch::default(), |_| ()),
         (
             MappingPatch {
-                batch_size: Some(1),
+                batch_size: Some(Some(1)),
                 ..Default::default()
             },
             |s| s.batch_size = 1,

@@ -48,7 +48,7 @@ async fn a_watch_shows_what_is_and_then_what_happens() {
     assert_eq!(next(&mut watch).await, "+m Active 100");
 
     let patch = MappingPatch {
-        batch_size: Some(5),
+        batch_size: Some(Some(5)),
         ..Default::default()
     };
     w.manager
@@ -106,7 +106,7 @@ async fn what_the_snapshot_shows_is_not_shown_again_and_other_namespaces_are_not
             .unwrap();
     }
     let patch = MappingPatch {
-        batch_size: Some(6),
+        batch_size: Some(Some(6)),
         ..Default::default()
     };
     w.manager
