@@ -16,7 +16,8 @@ pub(crate) fn escaped_len(text: &[u8]) -> usize {
         } else {
             REPLACEMENT.len()
         };
-        c.valid().bytes().map(byte_len).sum::<usize>() + bad
+        let extra = c.valid().bytes().map(|b| usize::from(EXTRA[usize::from(b)]));
+        c.valid().len() + extra.sum::<usize>() + bad
     };
     text.utf8_chunks().map(chunk_len).sum()
 }
@@ -28,7 +29,7 @@ pub(crate) fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
         return;
     }
     for chunk in text.utf8_chunks() {
-        chunk.valid().bytes().for_each(|b| write_byte(b, out));
+        write_valid(chunk.valid().as_bytes(), out);
         if !chunk.invalid().is_empty() {
             out.extend_from_slice(REPLACEMENT);
         }
@@ -49,7 +50,7 @@ fn is_plain(text: &[u8]) -> bool {
 }
 
 /// The letter of a short escape.
-fn short_escape(b: u8) -> Option<u8> {
+const fn short_escape(b: u8) -> Option<u8> {
     Some(match b {
         b'"' | b'\\' => b,
         0x08 => b'b',
@@ -61,22 +62,41 @@ fn short_escape(b: u8) -> Option<u8> {
     })
 }
 
-fn byte_len(b: u8) -> usize {
-    match b {
-        _ if short_escape(b).is_some() => 2,
-        0..0x20 => 6,
-        _ => 1,
+/// By how many bytes each byte grows; 0 for those that stand for themselves.
+const EXTRA: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = match short_escape(b as u8) {
+            Some(_) => 1,
+            None if b < 0x20 => 5,
+            None => 0,
+        };
+        b += 1;
     }
+    table
+};
+
+/// Copies what needs no escape in runs: text with a quote every few characters (JSON in JSON) is the usual case.
+fn write_valid(text: &[u8], out: &mut Vec<u8>) {
+    let mut run = 0;
+    for (at, b) in text.iter().enumerate() {
+        if EXTRA[usize::from(*b)] > 0 {
+            out.extend_from_slice(&text[run..at]);
+            write_escape(*b, out);
+            run = at + 1;
+        }
+    }
+    out.extend_from_slice(&text[run..]);
 }
 
-fn write_byte(b: u8, out: &mut Vec<u8>) {
+fn write_escape(b: u8, out: &mut Vec<u8>) {
     match short_escape(b) {
         Some(letter) => out.extend_from_slice(&[b'\\', letter]),
-        None if b < 0x20 => {
+        None => {
             out.extend_from_slice(b"\\u00");
             out.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 0x0f)]]);
         }
-        None => out.push(b),
     }
 }
 

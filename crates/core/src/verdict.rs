@@ -1,9 +1,12 @@
-//! What an attempt's outcome means for its batch: the truth table of semantics section 8, for streams.
+//! What an attempt's outcome means for its batch: the truth tables of semantics section 8.
 //!
 //! Where the table is silent or torn, the choice is the one that loses nothing: what cannot be understood is
 //! a complete failure, to be tried again. With reports switched off the body means nothing, and is not read.
 
+mod queue;
 mod report;
+
+pub use queue::{QueueVerdict, queue_verdict};
 
 use crate::route::Entry;
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
@@ -91,7 +94,7 @@ impl Sequenced for Entry {
 pub fn verdict<T: Sequenced>(outcome: &Outcome, batch: &[T], report_item_failures: bool) -> Verdict {
     match outcome {
         Outcome::Response(_) if !report_item_failures => Verdict::Done,
-        Outcome::Response(body) => of_report(report::read(body, batch)),
+        Outcome::Response(body) => of_report(report::read(body, &|id| index_of(id, batch))),
         Outcome::FunctionError(error) => failed(error_type(error), Some("Unhandled")),
         Outcome::Timeout { .. } => failed("Sandbox.Timedout", Some("Unhandled")),
         Outcome::Throttled { retry_after } => Verdict::Throttled {
@@ -102,11 +105,17 @@ pub fn verdict<T: Sequenced>(outcome: &Outcome, batch: &[T], report_item_failure
     }
 }
 
+fn index_of<T: Sequenced>(id: &str, batch: &[T]) -> Option<usize> {
+    let seq = Seq::parse(id.as_bytes()).ok()?;
+    let at = batch.partition_point(|item| *item.seq() < seq);
+    batch.get(at).filter(|item| *item.seq() == seq).map(|_| at)
+}
+
 fn of_report(report: Report) -> Verdict {
     match report {
         Report::NoFailure => Verdict::Done,
-        Report::From(index) => Verdict::FailedFrom {
-            index,
+        Report::Listed(listed) => Verdict::FailedFrom {
+            index: listed.into_iter().min().unwrap_or(0),
             response: response(None),
         },
         Report::Invalid(why) => failed(&why, None),
@@ -114,11 +123,14 @@ fn of_report(report: Report) -> Verdict {
 }
 
 fn failed(error: &str, function_error: Option<&str>) -> Verdict {
-    let error = error[..error.floor_char_boundary(MAX_ERROR_BYTES)].to_owned();
     Verdict::Failed {
         response: Some(response(function_error)),
-        error,
+        error: cut(error),
     }
+}
+
+fn cut(error: &str) -> String {
+    error[..error.floor_char_boundary(MAX_ERROR_BYTES)].to_owned()
 }
 
 /// Whenever the code ran, or was to run, AWS says 200.

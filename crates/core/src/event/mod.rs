@@ -4,14 +4,18 @@
 //! semantics section 14, and serde is the oracle of the tests.
 
 mod encoded;
+mod message;
 mod shape;
 
 pub use encoded::EncodedEvent;
+pub use message::QueueEventShape;
 pub use shape::{EventShape, WindowEnvelope};
 
 /// Most bytes of an event, envelope and window state included: AWS's limit of a synchronous payload
 /// (semantics 4.1).
 pub const MAX_EVENT_BYTES: usize = 6_291_456;
 
+#[cfg(test)]
+mod message_tests;
 #[cfg(test)]
 mod tests;

@@ -206,11 +206,11 @@ fn truth(value: bool) -> &'static [u8] {
 }
 
 /// The length of padded base64.
-fn base64_len(bytes: usize) -> usize {
+pub(super) fn base64_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
 /// How many decimal digits `n` has.
-fn digits(n: u64) -> usize {
+pub(super) fn digits(n: u64) -> usize {
     n.checked_ilog10().map_or(1, |log| log as usize + 1)
 }

@@ -58,9 +58,9 @@ pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule) -> Cut {
     }
 }
 
-/// When the window of a lane ends: it begins as the previous invocation completes (semantics 4.2), or, if it
+/// When the window of a lane (or of a queue's slot) ends: it begins as the previous invocation completes (semantics 4.2), or, if it
 /// passed with nothing to send, when the first record comes after that.
-pub(super) fn window_end(idle_since: Mono, first_waiting_since: Mono, window: Duration) -> Mono {
+pub(crate) fn window_end(idle_since: Mono, first_waiting_since: Mono, window: Duration) -> Mono {
     let end = idle_since.plus(window);
     if first_waiting_since < end {
         end

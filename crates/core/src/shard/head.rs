@@ -1,6 +1,6 @@
 //! The batch a lane works on: a stack of parts, the current one on top (semantics, section 7).
 
-use super::ids::IdSource;
+use crate::ids::IdSource;
 use millstream_types::durable::{HeadRecord, SegmentRecord};
 use millstream_types::{Mark, Mono, Now, Record, RequestId, ResponseContext, Wall};
 use std::ops::Range;

@@ -17,7 +17,6 @@ mod commits;
 mod config;
 mod cursors;
 mod head;
-mod ids;
 mod inspect;
 mod judge;
 mod lane;
@@ -28,6 +27,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use batch::window_end;
 pub use commits::{CommitOrder, CommitToken};
 pub use config::{Identity, Limits, ShardConfig};
 pub use cursors::{Cursor, PageIn, ReadOrder};

@@ -193,7 +193,7 @@ fn restore(
     at_end: bool,
     through: Option<millstream_types::Mark>,
     now: Now,
-    ids: &mut super::ids::IdSource,
+    ids: &mut crate::ids::IdSource,
 ) -> bool {
     let Some(stored) = lane.restoring.as_ref() else {
         return false;

@@ -1,8 +1,6 @@
 //! Reads `{"batchItemFailures":[{"itemIdentifier":"…"}]}` in one pass, without building a tree: a response
 //! may be six megabytes, of which only these members matter.
 
-use super::Sequenced;
-use millstream_types::Seq;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -11,8 +9,8 @@ use std::fmt;
 pub(super) enum Report {
     /// Nothing failed.
     NoFailure,
-    /// The lowest reported record, as an index into the batch.
-    From(usize),
+    /// What is reported, as indices into the batch: in the order of the report, at least one, perhaps some twice.
+    Listed(Vec<usize>),
     /// Not a valid report; the type of error.
     Invalid(String),
 }
@@ -22,25 +20,27 @@ impl Report {
         Self::Invalid(format!("BatchItemFailures.{why}"))
     }
 
-    /// Both are reported: the lowest counts, and one that is invalid spoils all.
+    /// Both are reported; one that is invalid spoils all.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (invalid @ Self::Invalid(_), _) | (_, invalid @ Self::Invalid(_)) => invalid,
-            (Self::From(a), Self::From(b)) => Self::From(a.min(b)),
+            (Self::Listed(mut a), Self::Listed(b)) => {
+                a.extend(b);
+                Self::Listed(a)
+            }
             (Self::NoFailure, other) | (other, Self::NoFailure) => other,
         }
     }
 }
 
-/// Reads a response body.
-pub(super) fn read<T: Sequenced>(body: &[u8], batch: &[T]) -> Report {
+/// Reads a response body; `find` tells the index of what an id names in the batch.
+pub(super) fn read(body: &[u8], find: &dyn Fn(&str) -> Option<usize>) -> Report {
     if body.trim_ascii().is_empty() {
         return Report::NoFailure;
     }
-    let find = |id: &str| index_of(id, batch);
     let mut json = serde_json::Deserializer::from_slice(body);
     let report = Reader {
-        find: &find,
+        find,
         level: Level::Response,
     }
     .deserialize(&mut json);
@@ -48,12 +48,6 @@ pub(super) fn read<T: Sequenced>(body: &[u8], batch: &[T]) -> Report {
         Ok(report) => report,
         Err(_) => Report::invalid("InvalidJson"),
     }
-}
-
-fn index_of<T: Sequenced>(id: &str, batch: &[T]) -> Option<usize> {
-    let seq = Seq::parse(id.as_bytes()).ok()?;
-    let at = batch.partition_point(|item| *item.seq() < seq);
-    batch.get(at).filter(|item| *item.seq() == seq).map(|_| at)
 }
 
 /// Where in the report the reader is.
@@ -141,7 +135,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             Level::Response if text.is_empty() => Report::NoFailure,
             Level::Id if text.is_empty() => self.misplaced(),
             Level::Id => match (self.find)(text) {
-                Some(index) => Report::From(index),
+                Some(index) => Report::Listed(vec![index]),
                 None => Report::invalid(&format!("UnknownIdentifier: '{text}'")),
             },
             _ => self.misplaced(),

@@ -3,9 +3,9 @@
 use millstream_types::Wall;
 use millstream_types::ids::{DiscardId, RequestId};
 
-/// A SplitMix64 sequence; the seed comes from the caller and must be new for every acquisition of the shard.
+/// A SplitMix64 sequence; the seed comes from the caller and must be new for every machine.
 #[derive(Clone, Debug)]
-pub(super) struct IdSource {
+pub(crate) struct IdSource {
     state: u64,
     salt: u64,
     /// Time and count of the last discard: milliseconds times 4,096, plus a counter.
@@ -13,7 +13,7 @@ pub(super) struct IdSource {
 }
 
 impl IdSource {
-    pub(super) fn new(seed: u128) -> Self {
+    pub(crate) fn new(seed: u128) -> Self {
         Self {
             state: seed as u64,
             salt: (seed >> 64) as u64,
@@ -34,13 +34,13 @@ impl IdSource {
         (u128::from(high) << 64) | u128::from(self.next())
     }
 
-    pub(super) fn request(&mut self) -> RequestId {
+    pub(crate) fn request(&mut self) -> RequestId {
         RequestId::from_random(self.wide())
     }
 
     /// A version 7 UUID: the store keeps discards, and sends their documents, in the order of their ids. That is
     /// by time, and within a millisecond in the order in which the shard gave records up.
-    pub(super) fn discard(&mut self, at: Wall) -> DiscardId {
+    pub(crate) fn discard(&mut self, at: Wall) -> DiscardId {
         self.discarded = (at.0 << 12).max(self.discarded + 1);
         let (millis, count) = (
             u128::from(self.discarded >> 12),
@@ -51,7 +51,7 @@ impl IdSource {
     }
 
     /// In `0.0..1.0`.
-    pub(super) fn jitter(&mut self) -> f64 {
+    pub(crate) fn jitter(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

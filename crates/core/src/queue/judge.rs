@@ -1,0 +1,129 @@
+//! What becomes of a batch after an attempt (semantics, sections 8 and 10).
+
+use super::item::{Item, Leaving};
+use super::machine::{Mode, Order, QueueMachine};
+use super::orders::{Action, AttemptReport};
+use super::poll::take;
+use super::slot::Phase;
+use crate::backoff::throttle_delay;
+use crate::verdict::QueueVerdict;
+use millstream_types::Now;
+use std::time::Duration;
+
+impl QueueMachine {
+    /// An attempt ended.
+    pub fn on_attempt(&mut self, report: AttemptReport, now: Now, out: &mut Vec<Action>) {
+        self.begin(now);
+        if let Some(Order::Attempt { slot }) = take(&mut self.orders, report.id, |o| {
+            matches!(o, Order::Attempt { .. })
+        }) {
+            self.judge(slot, report.verdict);
+            self.touch(slot, out);
+        }
+        self.advance(out);
+    }
+
+    fn judge(&mut self, slot: usize, verdict: QueueVerdict) {
+        match verdict {
+            QueueVerdict::Throttled {
+                retry_after,
+                unreachable,
+            } => return self.hold(slot, retry_after, unreachable),
+            QueueVerdict::Done => self.finish(slot, &[]),
+            QueueVerdict::Partial { failed } => self.finish(slot, &failed),
+            QueueVerdict::Failed { error } => {
+                self.counters.failures += 1;
+                self.last_attempt_failed = Some(true);
+                self.function_trouble = Some(error);
+                self.scaler.on_failure();
+                let items = self.release_batch(slot);
+                self.leave_failed(slot, items);
+            }
+        }
+        self.wake_held();
+    }
+
+    /// Deletes what succeeded, and leaves alone what did not.
+    fn finish(&mut self, slot: usize, failed: &[usize]) {
+        self.last_attempt_failed = Some(false);
+        self.scaler.on_success();
+        if failed.is_empty() {
+            self.function_trouble = None;
+        } else {
+            self.counters.failures += 1;
+        }
+        let mut left = Vec::new();
+        for (at, mut item) in self.release_batch(slot).into_iter().enumerate() {
+            if failed.binary_search(&at).is_ok() {
+                left.push(item);
+            } else {
+                self.counters.done += 1;
+                item.leaving = Leaving::Delete;
+                item.tries = 0;
+                self.slots[slot].settlement.deletes.push_back(item);
+            }
+        }
+        self.leave_failed(slot, left);
+    }
+
+    /// The messages come back by themselves; only what an extension had added is taken off again. What was carried
+    /// over of their groups must not go before them.
+    pub(super) fn leave_failed(&mut self, slot: usize, items: Vec<Item>) {
+        for item in items {
+            self.counters.failed += 1;
+            let until = item.at_first_until.max(self.now.mono);
+            if let Some(group) = item.group(self.config.fifo) {
+                self.gate.fail(group, item.sequence(), until);
+            }
+            if item.extended || item.renewing.is_some() {
+                self.show_at(slot, item, until);
+            } else {
+                self.part(slot, &item);
+            }
+        }
+        if !self.config.fifo {
+            return;
+        }
+        for item in std::mem::take(&mut self.slots[slot].carry) {
+            if item.group(true).is_some_and(|g| self.gate.has_failed(g)) {
+                self.give_back(slot, item);
+            } else {
+                self.slots[slot].carry.push_back(item);
+            }
+        }
+    }
+
+    /// No capacity: nothing was spent, so nothing is given up (semantics, section 10).
+    fn hold(&mut self, slot: usize, retry_after: Option<Duration>, unreachable: Option<String>) {
+        self.counters.throttles += 1;
+        let place = self.next_id();
+        let s = &mut self.slots[slot];
+        s.throttles = s.throttles.saturating_add(1);
+        let delay = throttle_delay(s.throttles, retry_after, self.ids.jitter());
+        s.not_before = self.now.mono.plus(delay);
+        s.hold = Some((place, retry_after.is_some()));
+        s.reason = Some(match &unreachable {
+            Some(why) => format!("the function cannot be reached: {why}"),
+            None => "the function has no more capacity".to_owned(),
+        });
+        if let Some(why) = unreachable {
+            self.function_trouble = Some(why);
+        }
+        self.held.insert((place, slot));
+        self.set_phase(slot, Phase::Held);
+        self.scaler.on_throttle(self.in_use.running);
+    }
+
+    /// An attempt ended, so there is room for another: the batch that waits longest need not wait for its time, unless
+    /// the target said when.
+    fn wake_held(&mut self) {
+        if self.mode != Mode::Running {
+            return;
+        }
+        let willing = |(_, slot): &&(u64, usize)| self.slots[*slot].hold.is_some_and(|(_, asked)| !asked);
+        if let Some((_, slot)) = self.held.iter().find(willing).copied() {
+            self.slots[slot].not_before = self.now.mono;
+            self.woken.push(slot);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The queue machine from the outside: every rule as a table of exact orders, and a seeded simulation with faults that
+//! judges every invariant after every step.
+
+#![allow(dead_code, reason = "the tables that use the rest of the rig follow")]
+#![allow(unreachable_pub, reason = "modules of one test binary")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr
+)]
+
+mod basics;
+mod fake;
+mod rig;
