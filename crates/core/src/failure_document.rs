@@ -8,7 +8,8 @@ use millstream_types::durable::Discard;
 
 /// The document for `discard`: metadata only, members in AWS's order, without white space.
 ///
-/// `responseContext` is left out if the function never answered.
+/// `responseContext` is left out if the function never answered; of a batch without records only shard and stream
+/// are told.
 #[must_use]
 pub fn failure_document(discard: &Discard) -> Bytes {
     let response = discard
@@ -19,9 +20,7 @@ pub fn failure_document(discard: &Discard) -> Bytes {
     let document = format!(
         concat!(
             r#"{{"requestContext":{{"requestId":{},"functionArn":{},"condition":{},"approximateInvokeCount":{}}},"#,
-            r#"{}"version":"1.0","timestamp":{},"KinesisBatchInfo":{{"shardId":{},"#,
-            r#""startSequenceNumber":{},"endSequenceNumber":{},"approximateArrivalOfFirstRecord":{},"#,
-            r#""approximateArrivalOfLastRecord":{},"batchSize":{},"streamArn":{}}}}}"#
+            r#"{}"version":"1.0","timestamp":{},"KinesisBatchInfo":{{"shardId":{},{}"streamArn":{}}}}}"#
         ),
         quoted(&discard.request_id.to_string()),
         quoted(&discard.function_arn),
@@ -30,14 +29,25 @@ pub fn failure_document(discard: &Discard) -> Bytes {
         response,
         quoted(&iso_millis(discard.at)),
         quoted(discard.shard.as_str()),
-        quoted(&discard.first.seq.to_string()),
-        quoted(&discard.last.seq.to_string()),
-        quoted(&iso_millis(discard.first_arrival)),
-        quoted(&iso_millis(discard.last_arrival)),
-        discard.records,
+        batch_range(discard).unwrap_or_default(),
         quoted(&discard.source_arn),
     );
     document.into()
+}
+
+/// `"startSequenceNumber":…,"batchSize":…,`; none for a batch without records.
+fn batch_range(discard: &Discard) -> Option<String> {
+    Some(format!(
+        concat!(
+            r#""startSequenceNumber":{},"endSequenceNumber":{},"approximateArrivalOfFirstRecord":{},"#,
+            r#""approximateArrivalOfLastRecord":{},"batchSize":{},"#
+        ),
+        quoted(&discard.first?.seq.to_string()),
+        quoted(&discard.last?.seq.to_string()),
+        quoted(&iso_millis(discard.first_arrival?)),
+        quoted(&iso_millis(discard.last_arrival?)),
+        discard.records,
+    ))
 }
 
 /// `"responseContext":{…},`; `functionError` is null after a partial failure (semantics 8).
@@ -77,10 +87,10 @@ mod tests {
             request_id: RequestId::from_random(3),
             invoke_count: 2,
             response,
-            first: Mark::of(Seq::from_u128(41)),
-            last: Mark::of(Seq::from_u128(43)),
-            first_arrival: Wall(1_767_225_600_123),
-            last_arrival: Wall(1_767_225_601_000),
+            first: Some(Mark::of(Seq::from_u128(41))),
+            last: Some(Mark::of(Seq::from_u128(43))),
+            first_arrival: Some(Wall(1_767_225_600_123)),
+            last_arrival: Some(Wall(1_767_225_601_000)),
             records: 3,
             at: Wall(1_767_225_660_007),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
@@ -132,5 +142,23 @@ mod tests {
             assert_eq!(document, expected);
             assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
         }
+    }
+
+    #[test]
+    fn a_batch_without_records_has_shard_and_stream_only() {
+        let empty = Discard {
+            first: None,
+            last: None,
+            first_arrival: None,
+            last_arrival: None,
+            records: 0,
+            ..discard(DiscardCondition::RetryAttemptsExhausted, None)
+        };
+        let document = String::from_utf8(failure_document(&empty).to_vec()).unwrap();
+        let info = concat!(
+            r#""KinesisBatchInfo":{"shardId":"shardId-000000000000","#,
+            r#""streamArn":"arn:aws:kinesis:us-east-1:000000000000:stream/\"s\""}}"#
+        );
+        assert!(document.ends_with(info), "{document}");
     }
 }

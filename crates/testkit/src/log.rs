@@ -115,7 +115,7 @@ impl Event {
             .flat_map(|h| &h.segments);
         let failed = parts
             .filter(|p| p.attempts > 0)
-            .map(|p| (p.first, p.attempts))
+            .filter_map(|p| Some((p.first?, p.attempts)))
             .collect();
         Self::Counted {
             number,

@@ -34,15 +34,16 @@ pub(super) enum Cut {
     Full(usize),
 }
 
-/// Decides on the records at the front.
-pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule) -> Cut {
+/// Decides on the records at the front; on the first `before` of them only, if that is set.
+pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule, before: Option<usize>) -> Cut {
     let Some(first) = waiting.front() else {
         return Cut::Nothing;
     };
     let expired = |w: &Waiting| rule.expired_before.is_some_and(|t| w.entry.record.arrival < t);
     let old = expired(first);
     let mut bytes = EventShape::ENVELOPE_LEN;
-    for (n, w) in waiting.iter().enumerate() {
+    let n = before.map_or(waiting.len(), |before| before.min(waiting.len()));
+    for (n, w) in waiting.iter().take(n).enumerate() {
         let with = bytes + w.entry.encoded_len as usize + usize::from(n > 0);
         let another_kind = w.carried != first.carried || expired(w) != old;
         if n == rule.batch_size || another_kind || (n > 0 && with > rule.event_bytes) {
@@ -50,7 +51,6 @@ pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule) -> Cut {
         }
         bytes = with;
     }
-    let n = waiting.len();
     if n == rule.batch_size || old || bytes >= rule.event_bytes {
         Cut::Full(n)
     } else {
@@ -141,7 +141,26 @@ mod tests {
             expired_before: Some(Wall(50)),
         };
         for (what, spec, expect) in cases {
-            assert_eq!(cut(&waiting(&spec), &rule), expect, "{what}");
+            assert_eq!(cut(&waiting(&spec), &rule, None), expect, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_comes_behind_a_batch_without_records_is_left() {
+        let rule = CutRule {
+            batch_size: 3,
+            event_bytes: 1000,
+            expired_before: None,
+        };
+        let five = waiting(&[(10, 100, None); 5]);
+        for (before, expect) in [
+            (Some(1), Cut::Underfilled(1)),
+            (Some(2), Cut::Underfilled(2)),
+            (Some(3), Cut::Full(3)),
+            (Some(9), Cut::Full(3)),
+            (None, Cut::Full(3)),
+        ] {
+            assert_eq!(cut(&five, &rule, before), expect, "{before:?}");
         }
     }
 

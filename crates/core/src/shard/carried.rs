@@ -63,7 +63,9 @@ impl Carried {
     /// most often: counts must not get lost (I9), and a part under one number remembers what it had under another.
     pub(super) fn part_of(&self, key: &[u8], mark: Mark) -> Option<usize> {
         let holds = |p: &Part| {
-            p.segment.first <= mark && mark <= p.segment.last && lane_of(p.lane_hash, p.factor, key) == p.lane
+            p.segment.first.is_some_and(|first| first <= mark)
+                && p.segment.last >= Some(mark)
+                && lane_of(p.lane_hash, p.factor, key) == p.lane
         };
         let parts = self.parts.iter().enumerate().filter(|(_, p)| holds(p));
         parts.max_by_key(|(_, p)| p.segment.attempts).map(|(at, _)| at)
@@ -76,12 +78,7 @@ impl Carried {
     /// What is still worth storing when everything up to `watermark` is finished.
     pub(super) fn stored(&self, watermark: Option<Mark>) -> Vec<PriorLanes> {
         let past = |p: &&PriorLanes| {
-            let ends = p
-                .heads
-                .iter()
-                .flatten()
-                .flat_map(|h| &h.segments)
-                .map(|s| Some(s.last));
+            let ends = p.heads.iter().flatten().flat_map(|h| &h.segments).map(|s| s.last);
             p.done_through.iter().copied().chain(ends).any(|m| m > watermark)
         };
         self.prior.iter().filter(past).cloned().collect()
@@ -100,8 +97,8 @@ impl Carried {
 fn merged(now: Option<HeadRecord>, before: Option<HeadRecord>, done: Option<Mark>) -> Option<HeadRecord> {
     let parts = |head: Option<HeadRecord>| head.map_or_else(Vec::new, |h| h.segments);
     let (now, mut segments) = (parts(now), parts(before));
-    let passed = now.iter().map(|s| Some(s.last)).max().flatten().max(done);
-    segments.retain(|s| Some(s.last) > passed);
+    let passed = now.iter().map(|s| s.last).max().flatten().max(done);
+    segments.retain(|s| s.last > passed);
     segments.extend(now);
     (!segments.is_empty()).then_some(HeadRecord { segments })
 }

@@ -80,6 +80,11 @@ impl Head {
         }
     }
 
+    /// A batch without records.
+    pub(super) fn empty(ids: &mut IdSource) -> Self {
+        Self::new(Vec::new(), ids)
+    }
+
     /// The batch a stored head described, from the records up to its end that still exist; none if none do.
     pub(super) fn restore(
         records: Vec<(Record, u32)>,
@@ -92,8 +97,8 @@ impl Head {
         let mut start = 0;
         // From the earliest part on: what lies between two parts goes with the later one, so no record is left out.
         for s in stored.segments.iter().rev() {
-            let end = head.records.partition_point(|r| r.mark <= s.last);
-            if end > start {
+            let end = head.records.partition_point(|r| Some(r.mark) <= s.last);
+            if end > start || s.last.is_none() {
                 stack.push(Segment {
                     range: start..end,
                     attempts: s.attempts,
@@ -114,20 +119,17 @@ impl Head {
 
     pub(super) fn stored(&self) -> Option<HeadRecord> {
         let segment = |s: &Segment| {
-            let (first, last) = (
-                self.records.get(s.range.start)?,
-                self.records.get(s.range.end.checked_sub(1)?)?,
-            );
-            Some(SegmentRecord {
-                first: first.mark,
-                last: last.mark,
+            let records = self.slice(s.range.clone());
+            SegmentRecord {
+                first: records.first().map(|r| r.mark),
+                last: records.last().map(|r| r.mark),
                 attempts: s.attempts,
                 request_id: s.request_id,
                 not_before: s.not_before.map(|(_, wall)| wall),
                 last_response: s.last_response.clone(),
-            })
+            }
         };
-        let segments: Vec<_> = self.stack.iter().filter_map(segment).collect();
+        let segments: Vec<_> = self.stack.iter().map(segment).collect();
         (self.troubled && !segments.is_empty()).then_some(HeadRecord { segments })
     }
 

@@ -136,6 +136,18 @@ impl ShardMachine {
             .sum()
     }
 
+    /// The most records of one lane that would be repeated if the process ended now: those that are finished but
+    /// not stored, and those of the attempt that runs. At most two batches: a lane starts nothing while more than
+    /// one batch of it waits to be stored.
+    #[must_use]
+    pub fn repeatable(&self) -> usize {
+        let of = |l: &Lane| {
+            let in_flight = l.in_flight().then(|| l.head.as_ref()?.current());
+            l.unstored + l.storing + in_flight.flatten().map_or(0, super::head::Segment::len)
+        };
+        self.lanes.iter().map(of).max().unwrap_or_default()
+    }
+
     /// Counts since the machine was made.
     #[must_use]
     pub fn counters(&self) -> Counters {

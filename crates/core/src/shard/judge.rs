@@ -175,6 +175,8 @@ impl ShardMachine {
     fn finish(&mut self, lane: usize, range: Range<usize>) {
         let Some(l) = self.lanes.get_mut(lane) else { return };
         l.hold = false;
+        // A batch without records counts as one: its repetition is an invocation, too.
+        l.unstored += range.len().max(1);
         let Some(head) = l.head.as_ref() else { return };
         l.done_through = head.slice(range).last().map(|r| r.mark).max(l.done_through);
         if head.stack.is_empty() {
@@ -226,7 +228,7 @@ impl ShardMachine {
     ) -> Option<Discard> {
         let id = self.ids.discard(now.wall);
         let records = self.lanes.get(lane)?.head.as_ref()?.slice(range);
-        let (first, last) = (records.first()?, records.last()?);
+        let (first, last) = (records.first(), records.last());
         let mut payload = Vec::new();
         self.config.shape.encode(records, None, &mut payload);
         let identity = &self.config.identity;
@@ -239,10 +241,10 @@ impl ShardMachine {
             request_id: part.request_id,
             invoke_count: part.attempts.max(1),
             response: part.last_response.clone(),
-            first: first.mark,
-            last: last.mark,
-            first_arrival: first.arrival,
-            last_arrival: last.arrival,
+            first: first.map(|r| r.mark),
+            last: last.map(|r| r.mark),
+            first_arrival: first.map(|r| r.arrival),
+            last_arrival: last.map(|r| r.arrival),
             records: records.len() as u32,
             at: now.wall,
             function_arn: identity.function_arn.clone(),

@@ -206,6 +206,9 @@ impl ShardMachine {
                 if let Some(running) = running {
                     self.finish_stored |= running.finishes;
                     self.stored = running.progress;
+                    for lane in &mut self.lanes {
+                        lane.storing = 0;
+                    }
                     self.release(&running.gated);
                 }
                 self.advance(now, out);
@@ -226,6 +229,27 @@ impl ShardMachine {
                 lane.gated = false;
             }
         }
+    }
+
+    /// Asks for a batch without records on a lane, behind all records that the lane has taken in and before all that
+    /// it takes in later: the end of a tumbling window (semantics 11). It is tried, retried and given up like any
+    /// other, and once it has failed it survives a crash; until then it does not, nor a change of the number of
+    /// lanes, so whoever asks must be able to tell from what is stored that it has to ask again.
+    ///
+    /// False, and nothing is done, if the lane does not exist, is behind the main cursor, has one waiting already,
+    /// or the machine ends.
+    pub fn cut_empty(&mut self, lane: u8, now: Now, out: &mut Vec<Action>) -> bool {
+        let Some(l) = self.lanes.get_mut(usize::from(lane)) else {
+            return false;
+        };
+        let refused = l.empty_after.is_some() || l.lagging.is_some() || l.restoring.is_some();
+        if refused || self.mode != Mode::Running {
+            return false;
+        }
+        l.keep_progress(self.cursors.read_through);
+        l.empty_after = Some(l.waiting.len());
+        self.advance(now, out);
+        true
     }
 
     /// The time given by [`ShardMachine::deadline`] has come.
@@ -302,6 +326,9 @@ impl ShardMachine {
             let record = self.record(finishes);
             self.stored_through = record.read_through;
             self.carried.prune(self.watermark());
+            for lane in &mut self.lanes {
+                lane.storing = std::mem::take(&mut lane.unstored);
+            }
             out.push(Action::Commit(self.commits.take(record)));
         }
     }

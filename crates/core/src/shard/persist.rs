@@ -193,8 +193,12 @@ impl Resumed {
 }
 
 fn resumed_lane(done_through: Option<Mark>, head: Option<HeadRecord>) -> Lane {
-    // A head that was overtaken by other lanes' progress has nothing left to restore.
-    let restoring = head.filter(|h| h.segments.first().is_some_and(|s| Some(s.last) > done_through));
+    // A head that was overtaken by other lanes' progress has nothing left to restore; one without records cannot be.
+    let left = |h: &HeadRecord| {
+        let last = h.segments.first().map(|s| s.last);
+        last.is_some_and(|last| last.is_none() || last > done_through)
+    };
+    let restoring = head.filter(left);
     Lane {
         done_through,
         restoring,

@@ -15,7 +15,9 @@ impl ShardMachine {
     pub(super) fn step(&mut self, lane: usize, now: Now, out: &mut Vec<Action>) {
         // Each round finishes, gates or sends something; the bound only guards against a mistake here.
         for _ in 0..64 {
-            let Some(l) = self.lanes.get(lane).filter(|l| !l.gated) else {
+            let batch_size = self.config.batch_size;
+            let free = |l: &&Lane| !l.gated && !l.is_ahead(batch_size);
+            let Some(l) = self.lanes.get(lane).filter(free) else {
                 return;
             };
             let phase = l.head.as_ref().map(|h| h.phase);
@@ -39,8 +41,13 @@ impl ShardMachine {
         if l.restoring.is_some() {
             return restore(l, at_end, through, now, &mut self.ids);
         }
-        let more_may_come = !at_end || l.lagging.is_some();
-        let n = match cut(&l.waiting, &rule) {
+        if l.empty_after == Some(0) {
+            l.empty_after = None;
+            l.head = Some(Head::empty(&mut self.ids));
+            return true;
+        }
+        let more_may_come = (!at_end || l.lagging.is_some()) && l.empty_after.is_none();
+        let n = match cut(&l.waiting, &rule, l.empty_after) {
             Cut::Nothing => return false,
             Cut::Full(n) => n,
             Cut::Underfilled(n) if !more_may_come => n,
@@ -150,8 +157,8 @@ impl ShardMachine {
     }
 
     fn lane_deadline(&self, lane: &Lane) -> Option<Mono> {
-        // A batch that is being restored waits for records, not for a time.
-        if lane.gated || lane.restoring.is_some() {
+        // A batch that is being restored waits for records, and a lane that is ahead for a commit, not for a time.
+        if lane.gated || lane.restoring.is_some() || lane.is_ahead(self.config.batch_size) {
             return None;
         }
         let expiry = |r: &Record| {
@@ -198,7 +205,7 @@ fn restore(
     let Some(stored) = lane.restoring.as_ref() else {
         return false;
     };
-    let last = stored.segments.first().map(|s| s.last);
+    let last = stored.segments.first().and_then(|s| s.last);
     let complete = lane.taken_through(through) >= last || (at_end && lane.lagging.is_none());
     if !complete {
         return false;

@@ -25,15 +25,15 @@ fn progress_after_success_is_written_and_not_waited_for() {
     let mut rig = hold(|s| s.batch_size = 1, &[]);
     rig.feed(5);
     assert_eq!(
-        rig.sent.len(),
-        5,
-        "the lane goes on while the first commit is on its way"
+        (rig.sent.len(), rig.machine.repeatable()),
+        (2, 2),
+        "the lane goes on while the first commit is on its way, but one batch only"
     );
     assert_eq!(rig.commits.len(), 1, "one commit at a time");
     assert_eq!(rig.commits[0].durability, Durability::Written);
     rig.hold_commits = false;
     rig.run();
-    assert_eq!(rig.commits.len(), 2, "what gathered meanwhile goes together");
+    assert_eq!(rig.sent.len(), 5);
     let results: Vec<_> = rig
         .journal
         .ledger()
@@ -41,6 +41,52 @@ fn progress_after_success_is_written_and_not_waited_for() {
         .map(|e| (e.result, e.records))
         .collect();
     assert_eq!(results, [(AttemptResult::Done, 1); 5]);
+}
+
+#[test]
+fn small_batches_go_on_until_as_much_as_a_whole_one_waits_to_be_stored() {
+    let mut rig = hold(|s| s.batch_size = 4, &[]);
+    for sent in 1..=5 {
+        rig.feed(1);
+        assert_eq!(rig.sent.len(), sent);
+    }
+    rig.feed(3);
+    assert_eq!(
+        rig.batches().len(),
+        5,
+        "five records wait to be stored: more than a batch"
+    );
+    assert_eq!(
+        rig.machine.deadline(),
+        None,
+        "it waits for the commit, not for a time"
+    );
+    rig.hold_commits = false;
+    rig.run();
+    assert_eq!(rig.batches().last().unwrap(), &[6, 7, 8]);
+}
+
+#[test]
+fn what_gathers_behind_a_commit_goes_together() {
+    let mut rig = hold(|s| (s.batch_size, s.parallelization_factor) = (1, 4), &[]);
+    for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        rig.put(key, b"x");
+    }
+    rig.run();
+    let sent = rig.sent.len();
+    assert!(sent >= 3, "several lanes have finished something: {sent}");
+    assert_eq!(rig.commits.len(), 1, "one commit at a time");
+    rig.hold_commits = false;
+    rig.run();
+    assert_eq!(
+        rig.journal
+            .ledger()
+            .iter()
+            .filter(|e| e.result == AttemptResult::Done)
+            .count(),
+        8
+    );
+    assert!(rig.commits.len() <= 4, "{}", rig.commits.len());
 }
 
 #[test]

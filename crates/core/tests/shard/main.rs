@@ -12,6 +12,7 @@
 mod age;
 mod batching;
 mod commits;
+mod empty;
 mod failures;
 mod lanes;
 mod reports;

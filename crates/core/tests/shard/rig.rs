@@ -283,6 +283,11 @@ impl Rig {
         self.machine.on_attempt(report, self.now, &mut self.actions);
     }
 
+    /// Asks the machine for a batch without records.
+    pub fn cut_empty(&mut self, lane: u8) -> bool {
+        self.machine.cut_empty(lane, self.now, &mut self.actions)
+    }
+
     /// Asks the machine to drain.
     pub fn drain(&mut self) -> &mut Self {
         self.machine.drain(self.now, &mut self.actions);
@@ -330,8 +335,8 @@ impl Rig {
     pub fn discarded(&self) -> Vec<(u64, u64, u32, &'static str)> {
         let of = |d: &&Discard| {
             (
-                number(d.first),
-                number(d.last),
+                d.first.map_or(0, number),
+                d.last.map_or(0, number),
                 d.invoke_count,
                 d.condition.as_str(),
             )

@@ -35,8 +35,8 @@ fn response() -> impl Strategy<Value = ResponseContext> {
 
 fn segment() -> impl Strategy<Value = SegmentRecord> {
     (
-        mark(),
-        mark(),
+        of(mark()),
+        of(mark()),
         any::<u32>(),
         any::<u128>(),
         of(any::<u64>()),
@@ -111,7 +111,7 @@ fn given_up() -> impl Strategy<Value = Discard> {
         condition,
         of(response()),
         vec(any::<u8>(), 0..300),
-        mark(),
+        of(mark()),
     )
         .prop_map(|(id, at, condition, response, payload, last)| Discard {
             condition,

@@ -44,14 +44,14 @@ pub struct Discard {
     pub invoke_count: u32,
     /// The last answer, none if the function never answered.
     pub response: Option<ResponseContext>,
-    /// First record.
-    pub first: Mark,
+    /// First record; none for a batch without records.
+    pub first: Option<Mark>,
     /// Last record.
-    pub last: Mark,
+    pub last: Option<Mark>,
     /// When the first record arrived at the source.
-    pub first_arrival: Wall,
+    pub first_arrival: Option<Wall>,
     /// When the last record arrived at the source.
-    pub last_arrival: Wall,
+    pub last_arrival: Option<Wall>,
     /// How many records.
     pub records: u32,
     /// When they were given up.

@@ -43,10 +43,10 @@ pub struct HeadRecord {
 /// A part of a batch with its own retry budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentRecord {
-    /// Its first record.
-    pub first: Mark,
-    /// Its last record.
-    pub last: Mark,
+    /// Its first record; none for a batch without records.
+    pub first: Option<Mark>,
+    /// Its last record; none for a batch without records.
+    pub last: Option<Mark>,
     /// Attempts that failed so far.
     pub attempts: u32,
     /// The id of its invocations.

@@ -10,7 +10,7 @@ impl World {
         if !self.chaotic() {
             return self.calm();
         }
-        match self.rng.index(9) {
+        match self.rng.index(11) {
             0 => self.crash(false),
             1 => self.crash(true),
             2 => self.change(Transition::Pausing),
@@ -21,6 +21,7 @@ impl World {
             4 => self.reshard(),
             5 => self.trim(),
             6 | 7 => self.shed(),
+            8 | 9 => self.cut_empty(),
             _ => self.steal(),
         }
         let ms = self.rng.between(0, self.plan.chaos_every_ms);

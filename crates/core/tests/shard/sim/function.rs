@@ -32,7 +32,7 @@ pub fn answer(plan: &Plan, records: &[Record], chaos: bool, rng: &mut Rng) -> Ou
         if rng.per_mille(rates.error) {
             return raised();
         }
-        if rng.per_mille(rates.partial) {
+        if !records.is_empty() && rng.per_mille(rates.partial) {
             let failed = records.get(rng.index(records.len())).map(|r| r.mark);
             return report_of(failed.as_slice());
         }

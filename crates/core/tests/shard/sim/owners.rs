@@ -33,6 +33,8 @@ pub struct Call {
     token: AttemptToken,
     verdict: Verdict,
     started: Wall,
+    /// Whether the judges hear of it; a batch without records is none of theirs.
+    told: bool,
 }
 
 impl World {
@@ -91,6 +93,14 @@ impl World {
             return;
         };
         input(&mut owner.machine, self.now, &mut actions);
+        let repeatable = owner.machine.repeatable();
+        let bound = 2 * self.plan.spec.batch_size as usize;
+        if repeatable > bound {
+            let shard = owner.shard.clone();
+            return self.wrong(format!(
+                "{shard}: {repeatable} records of a lane would be repeated, at most {bound} may"
+            ));
+        }
         let tick = owner.machine.deadline().map(|at| at.max(self.now.mono));
         if tick != owner.tick {
             owner.tick = tick;
@@ -233,9 +243,11 @@ impl World {
         let Some(owner) = self.owners.get(&id) else { return };
         let records = order.batch.as_slice();
         let shard = owner.shard.clone();
-        if records.is_empty() || records.len() > self.plan.spec.batch_size as usize {
+        if records.len() > self.plan.spec.batch_size as usize {
             self.wrong(format!("{shard}: a batch of {} records", records.len()));
         }
+        let told = !records.is_empty();
+        self.summary.empty_batches += u64::from(!told);
         self.next_id += 1;
         let call = self.next_id;
         let chaos = self.chaotic();
@@ -250,15 +262,18 @@ impl World {
                 token: order.token,
                 verdict,
                 started: self.now.wall,
+                told,
             },
         );
-        self.note(Event::Started {
-            call,
-            shard,
-            request: order.request_id,
-            attempt: order.attempt,
-            marks,
-        });
+        if told {
+            self.note(Event::Started {
+                call,
+                shard,
+                request: order.request_id,
+                attempt: order.attempt,
+                marks,
+            });
+        }
         self.after(ms, Item::CallEnd(call));
     }
 
@@ -266,10 +281,12 @@ impl World {
         let Some(ended) = self.calls.remove(&call) else {
             return;
         };
-        self.note(Event::Ended {
-            call,
-            result: result_of(&ended.verdict),
-        });
+        if ended.told {
+            self.note(Event::Ended {
+                call,
+                result: result_of(&ended.verdict),
+            });
+        }
         let report = AttemptReport {
             token: ended.token,
             verdict: ended.verdict,
@@ -283,7 +300,7 @@ impl World {
 
     /// A call that runs as the process ends: the function may be done with it, and nobody heard.
     pub fn call_ends_unheard(&mut self, call: u64) {
-        if let Some(ended) = self.calls.remove(&call) {
+        if let Some(ended) = self.calls.remove(&call).filter(|c| c.told) {
             self.note(Event::Ended {
                 call,
                 result: result_of(&ended.verdict),
@@ -340,6 +357,18 @@ impl World {
         self.after(ms, Item::Discover);
     }
 
+    /// Asks a random owner for a batch without records.
+    pub fn cut_empty(&mut self) {
+        let ids: Vec<u64> = self.owners.keys().copied().collect();
+        let Some(id) = self.rng.pick(&ids).copied() else {
+            return;
+        };
+        let lane = self.rng.index(10) as u8;
+        self.drive(id, |machine, now, out| {
+            machine.cut_empty(lane, now, out);
+        });
+    }
+
     pub fn drain_all(&mut self) {
         let ids: Vec<u64> = self.owners.keys().copied().collect();
         if self.transition == Transition::None {
@@ -364,8 +393,8 @@ fn marks_of(discard: &Discard) -> Vec<Mark> {
     assert_eq!(
         (marks.first(), marks.last(), marks.len()),
         (
-            Some(&discard.first),
-            Some(&discard.last),
+            discard.first.as_ref(),
+            discard.last.as_ref(),
             discard.records as usize
         )
     );

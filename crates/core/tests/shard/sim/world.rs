@@ -84,6 +84,7 @@ pub struct Summary {
     pub sheds: u64,
     pub catch_up_reads: u64,
     pub finished_shards: u64,
+    pub empty_batches: u64,
     pub log_hash: u64,
 }
 
@@ -333,7 +334,7 @@ impl Summary {
         }
     }
 
-    fn counts(&self) -> [(&'static str, u64); 15] {
+    fn counts(&self) -> [(&'static str, u64); 16] {
         [
             ("records", self.records),
             ("discards", self.discards),
@@ -350,10 +351,11 @@ impl Summary {
             ("sheds", self.sheds),
             ("catch-up reads", self.catch_up_reads),
             ("finished shards", self.finished_shards),
+            ("batches without records", self.empty_batches),
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 15] {
+    fn counts_mut(&mut self) -> [&mut u64; 16] {
         [
             &mut self.records,
             &mut self.discards,
@@ -370,6 +372,7 @@ impl Summary {
             &mut self.sheds,
             &mut self.catch_up_reads,
             &mut self.finished_shards,
+            &mut self.empty_batches,
         ]
     }
 
