@@ -163,3 +163,136 @@ fn by_number(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLACK: Duration = Duration::from_millis(10);
+
+    fn ms(n: u64) -> Mono {
+        Mono(n * 1_000_000)
+    }
+
+    fn arrives(
+        gate: &mut Gate,
+        group: &str,
+        sequence: u64,
+        slot: usize,
+        now: u64,
+        settling: &[usize],
+    ) -> Admission {
+        let arrival = Arrival {
+            group: &Arc::from(group),
+            sequence: &sequence.to_string(),
+            slot,
+            now: ms(now),
+            slack: SLACK,
+        };
+        gate.admit(&arrival, |s| settling.contains(&s))
+    }
+
+    #[test]
+    fn numbers_of_any_length_are_compared_as_numbers() {
+        for (a, b, expect) in [
+            ("9", "10", Ordering::Less),
+            ("010", "10", Ordering::Equal),
+            ("18849496460467696128", "18849496460467696127", Ordering::Greater),
+            ("", "0", Ordering::Equal),
+        ] {
+            assert_eq!(by_number(a, b), expect, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_in_one_slot() {
+        let mut gate = Gate::default();
+        let g: Arc<str> = "g".into();
+        assert_eq!(arrives(&mut gate, "g", 1, 0, 0, &[]), Admission::Free);
+        assert_eq!(arrives(&mut gate, "g", 2, 0, 0, &[]), Admission::Free);
+        assert_eq!(arrives(&mut gate, "g", 3, 1, 0, &[]), Admission::Refused);
+        assert_eq!(arrives(&mut gate, "h", 4, 1, 0, &[]), Admission::Free);
+        assert_eq!(
+            arrives(&mut gate, "g", 3, 1, 0, &[0]),
+            Admission::Waits,
+            "slot 0 only settles"
+        );
+        assert_eq!(
+            arrives(&mut gate, "g", 5, 2, 0, &[0]),
+            Admission::Refused,
+            "one may wait"
+        );
+        assert_eq!((gate.active(), gate.is_owner("g", 1)), (2, false));
+        assert_eq!(gate.leave(&g, 0), None, "another message of it is left");
+        assert_eq!(gate.leave(&g, 0), Some(1));
+        assert!(gate.is_owner("g", 1));
+        assert_eq!(gate.leave(&g, 1), None);
+        assert_eq!(gate.active(), 1);
+    }
+
+    #[test]
+    fn one_that_waits_may_give_up() {
+        let mut gate = Gate::default();
+        let g: Arc<str> = "g".into();
+        arrives(&mut gate, "g", 1, 0, 0, &[]);
+        arrives(&mut gate, "g", 2, 1, 0, &[0]);
+        assert_eq!(gate.leave(&g, 1), None);
+        assert_eq!(gate.leave(&g, 0), None);
+        assert_eq!(gate.active(), 0);
+    }
+
+    #[test]
+    fn nothing_overtakes_a_failed_message_while_it_is_hidden() {
+        let mut gate = Gate::default();
+        let g: Arc<str> = "g".into();
+        for sequence in [9, 10, 11] {
+            arrives(&mut gate, "g", sequence, 0, 0, &[]);
+        }
+        gate.fail(&g, "11", ms(100));
+        gate.fail(&g, "9", ms(50));
+        (0..3).for_each(|_| {
+            gate.leave(&g, 0);
+        });
+        assert!(gate.has_failed("g") && gate.active() == 1);
+        assert_eq!(
+            arrives(&mut gate, "g", 10, 1, 60, &[]),
+            Admission::Refused,
+            "behind 9"
+        );
+        assert_eq!(
+            arrives(&mut gate, "h", 10, 1, 60, &[]),
+            Admission::Free,
+            "another group"
+        );
+        assert_eq!(
+            arrives(&mut gate, "g", 9, 1, 60, &[]),
+            Admission::Free,
+            "the failed one itself"
+        );
+        assert_eq!(
+            arrives(&mut gate, "g", 10, 1, 60, &[]),
+            Admission::Free,
+            "behind it, with it"
+        );
+    }
+
+    #[test]
+    fn what_follows_goes_on_when_the_failed_message_is_not_hidden_any_more() {
+        for (now, expect) in [(89, Admission::Refused), (90, Admission::Free)] {
+            let mut gate = Gate::default();
+            gate.fail(&"g".into(), "1", ms(100));
+            assert_eq!(
+                arrives(&mut gate, "g", 2, 0, now, &[]),
+                expect,
+                "at {now}, {SLACK:?} early"
+            );
+        }
+        let mut gate = Gate::default();
+        gate.fail(&"g".into(), "1", ms(100));
+        gate.fail(&"h".into(), "2", ms(200));
+        gate.advance(ms(100));
+        assert_eq!((gate.active(), gate.has_failed("g")), (1, false));
+        gate.advance(ms(200));
+        assert_eq!((gate.active(), gate.expiries.len()), (0, 0));
+    }
+}

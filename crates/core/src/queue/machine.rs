@@ -51,8 +51,6 @@ pub(super) enum Order {
 /// What is in use, kept up to date with every change of a slot.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct InUse {
-    /// Slots that wait for their first or for more messages.
-    pub(super) hungry: usize,
     /// Slots with messages.
     pub(super) batches: usize,
     /// Attempts that run.
@@ -87,7 +85,11 @@ pub struct QueueMachine {
     pub(super) in_use: InUse,
     /// Held batches in the order in which they were held first.
     pub(super) held: BTreeSet<(u64, usize)>,
-    /// Slots that may wait for messages at once.
+    /// Slots whose window runs.
+    pub(super) filling: BTreeSet<usize>,
+    /// When the newest invocation completed.
+    pub(super) completed: Mono,
+    /// Receives that may be on their way at once.
     pub(super) polls: usize,
     /// No receive is ordered before this.
     pub(super) rest_until: Mono,
@@ -131,6 +133,8 @@ impl QueueMachine {
             scaler,
             in_use: InUse::default(),
             held: BTreeSet::new(),
+            filling: BTreeSet::new(),
+            completed: Mono(0),
             polls: 1,
             rest_until: Mono(0),
             resting: false,
@@ -208,12 +212,7 @@ impl QueueMachine {
         self.now = now;
         self.scaler.advance(now.mono, self.in_use.batches);
         self.gate.advance(now.mono);
-        if self.resting && self.rest_until <= now.mono {
-            self.resting = false;
-            let is_filling = |(n, s): (usize, &Slot)| (s.phase == Phase::Filling).then_some(n);
-            self.woken
-                .extend(self.slots.iter().enumerate().filter_map(is_filling));
-        }
+        self.resting &= self.rest_until > now.mono;
     }
 
     /// Lets no receive be ordered before `until`.
@@ -241,7 +240,7 @@ impl QueueMachine {
             self.touch(slot, out);
         }
         self.scaler.on_batches(self.in_use.batches);
-        self.open(out);
+        self.ask(out);
         if self.mode == Mode::Draining && self.free.len() == self.slots.len() && self.orders.is_empty() {
             self.mode = Mode::Stopped;
             out.push(Action::Stopped(StopReason::Drained));
@@ -266,22 +265,22 @@ impl QueueMachine {
         }
         self.slots[slot].since = self.now;
         let count = |p: Phase| {
-            let hungry = matches!(p, Phase::Receiving | Phase::Filling);
             let batch = !matches!(p, Phase::Free | Phase::Receiving);
             let running = matches!(p, Phase::Invoking(_));
-            [hungry, batch, running].map(usize::from)
+            [batch, running].map(usize::from)
         };
         let (old, new) = (count(before), count(phase));
         let u = &mut self.in_use;
-        for ((n, old), new) in [&mut u.hungry, &mut u.batches, &mut u.running]
-            .into_iter()
-            .zip(old)
-            .zip(new)
-        {
+        for ((n, old), new) in [&mut u.batches, &mut u.running].into_iter().zip(old).zip(new) {
             *n = *n + new - old;
         }
         if phase == Phase::Free {
             self.free.insert(slot);
+        }
+        if phase == Phase::Filling {
+            self.filling.insert(slot);
+        } else if before == Phase::Filling {
+            self.filling.remove(&slot);
         }
     }
 

@@ -1,14 +1,14 @@
 //! When to receive, and what to do with what comes.
 //!
-//! A receive is ordered only for a slot that has room for all it may bring. How many slots wait for messages at once
-//! follows what comes: twice as many after a receive that was full, half as many after an empty one, down to the one
-//! long poll of an idle queue.
+//! A receive is ordered only for a slot that has room for all it may bring. How many are on their way at once follows
+//! what comes: twice as many after a receive that was full, half as many after an empty one, down to the one long poll
+//! of an idle queue.
 
 use super::gate::{Admission, Arrival};
 use super::item::Item;
 use super::machine::{Mode, Order, QueueMachine};
 use super::orders::{Action, ReceiveFault, ReceiveOrder, ReceiveReport, Received};
-use super::slot::{MOST_ORDERS, Phase, Slot};
+use super::slot::{Phase, Slot};
 use crate::backoff::retry_delay;
 use crate::shard::window_end;
 use millstream_types::Now;
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Most messages of one receive.
 const MOST_MESSAGES: usize = 10;
+/// However few batches may be in flight, so many receives may fill them.
+const LEAST_MOST_POLLS: usize = 10;
 /// Longest wait of one receive.
 const LONG_POLL: Duration = Duration::from_secs(20);
 /// How long to rest after a receive that came back empty well before its wait was over; also what must remain of a
@@ -25,9 +27,20 @@ const PAUSE: Duration = Duration::from_secs(1);
 const NO_QUEUE_PAUSE: Duration = Duration::from_secs(10);
 
 impl QueueMachine {
-    /// Lets free slots wait for messages, as many as are wanted and may.
-    pub(super) fn open(&mut self, out: &mut Vec<Action>) {
-        while self.may_receive(self.most_per_receive()) && self.in_use.hungry < self.polls {
+    /// Orders receives, as many as are wanted and may: for batches that fill first, so that they are full soon, then
+    /// for free slots.
+    pub(super) fn ask(&mut self, out: &mut Vec<Action>) {
+        if self.mode != Mode::Running || self.resting {
+            return;
+        }
+        let mut after = 0;
+        while self.in_use.receives < self.polls
+            && let Some(slot) = self.filling.range(after..).next().copied()
+        {
+            after = slot + 1;
+            self.fill(slot, out);
+        }
+        while self.in_use.receives < self.polls && self.has_room(self.most_per_receive()) {
             let busy = self.slots.len() - self.free.len();
             if busy >= self.scaler.limit() {
                 return;
@@ -42,13 +55,13 @@ impl QueueMachine {
     }
 
     /// Lets a slot whose window runs ask for more.
-    pub(super) fn fill(&mut self, slot: usize, out: &mut Vec<Action>) {
-        loop {
+    fn fill(&mut self, slot: usize, out: &mut Vec<Action>) {
+        while self.in_use.receives < self.polls {
             let s = &self.slots[slot];
             let room = self.config.batch_size.saturating_sub(s.items.len() + s.reserved);
             let wait = s.window_end.since(self.now.mono).min(LONG_POLL);
             let max = room.min(MOST_MESSAGES);
-            if max == 0 || wait.is_zero() || s.dry || s.receives >= s.width || !self.may_receive(max) {
+            if max == 0 || wait.is_zero() || s.dry || !s.carry.is_empty() || !self.has_room(max) {
                 return;
             }
             self.order_receive(slot, max, wait, out);
@@ -59,10 +72,8 @@ impl QueueMachine {
         self.config.batch_size.min(MOST_MESSAGES)
     }
 
-    fn may_receive(&self, max: usize) -> bool {
-        if self.mode != Mode::Running || self.resting {
-            return false;
-        }
+    /// Whether memory has room for what another receive may bring.
+    fn has_room(&self, max: usize) -> bool {
         let (u, limits) = (&self.in_use, &self.config.limits);
         let nothing_held = u.messages + u.reserved == 0;
         let bytes = u.bytes + (u.receives + 1).saturating_mul(self.largest_receive);
@@ -116,23 +127,22 @@ impl QueueMachine {
             self.counters.empty_receives += 1;
             self.scaler.on_empty();
             self.polls = (self.polls / 2).max(1);
-            s.width = 1;
             s.dry = s.window_end.since(self.now.mono) < PAUSE;
             if early && self.mode == Mode::Running {
                 self.rest(self.now.mono.plus(PAUSE));
             }
         } else if received.len() >= max {
-            self.polls = (self.polls * 2).min(self.scaler.limit()).max(1);
-            s.width = (s.width * 2).min(MOST_ORDERS);
-        } else {
-            s.width = 1;
+            self.polls = (self.polls * 2).min(self.scaler.limit().max(LEAST_MOST_POLLS));
         }
     }
 
     fn note_fault(&mut self, fault: ReceiveFault) {
-        self.faults = self.faults.saturating_add(1);
         self.counters.receive_faults += 1;
         self.polls = 1;
+        // Those that were on their way together have failed together.
+        if !self.resting {
+            self.faults = self.faults.saturating_add(1);
+        }
         let pause = retry_delay(self.faults, self.ids.jitter());
         let (why, pause) = match fault {
             ReceiveFault::Unavailable(why) => (why, pause),
@@ -194,7 +204,7 @@ impl QueueMachine {
         s.push(item);
         if s.items.len() == 1 {
             s.dry = false;
-            s.window_end = window_end(s.completed, self.now.mono, self.config.window);
+            s.window_end = window_end(self.completed, self.now.mono, self.config.window);
             self.set_phase(slot, Phase::Filling);
         }
     }

@@ -197,3 +197,154 @@ impl Scaler {
         (self.backlog && self.limit < self.cap).then(|| self.minute.plus(MINUTE))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono(seconds * 1_000_000_000)
+    }
+
+    /// The limit at the end of each minute, of a queue whose every allowed batch is always in use.
+    fn ramp(scaler: &mut Scaler, from: u64, minutes: u64) -> Vec<usize> {
+        (from..=from + minutes)
+            .map(|minute| {
+                let in_use = scaler.limit();
+                scaler.advance(at(60 * minute), in_use);
+                scaler.on_batches(scaler.limit());
+                scaler.limit()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn minute_by_minute() {
+        let cases: [(&str, bool, Option<usize>, &[usize]); 7] = [
+            ("standard", false, None, &[5, 305, 605, 905, 1205, 1250, 1250]),
+            ("maximum 2", false, Some(2), &[2, 2, 2]),
+            ("maximum 5", false, Some(5), &[5, 5]),
+            ("maximum 100", false, Some(100), &[5, 100, 100]),
+            ("maximum 1,000", false, Some(1_000), &[5, 305, 605, 905, 1_000]),
+            ("fifo", true, None, &[1_250, 1_250]),
+            ("fifo, maximum 10", true, Some(10), &[10, 10]),
+        ];
+        for (what, fifo, maximum, expect) in cases {
+            let mut scaler = Scaler::new(fifo, maximum, false, at(0));
+            assert_eq!(ramp(&mut scaler, 0, expect.len() as u64 - 1), expect, "{what}");
+        }
+    }
+
+    #[test]
+    fn it_grows_on_the_minute_and_not_before() {
+        let mut scaler = Scaler::new(false, None, false, at(100));
+        assert_eq!(scaler.deadline(), None, "nothing is in use");
+        scaler.on_batches(5);
+        assert_eq!(scaler.deadline(), Some(at(160)));
+        scaler.advance(Mono(at(160).0 - 1), 5);
+        assert_eq!(scaler.limit(), 5);
+        scaler.advance(at(160), 5);
+        assert_eq!(
+            (scaler.limit(), scaler.deadline()),
+            (305, None),
+            "5 of 305 are no backlog"
+        );
+    }
+
+    #[test]
+    fn without_a_backlog_it_stays_and_goes_back() {
+        let mut scaler = Scaler::new(false, None, false, at(0));
+        scaler.on_batches(4);
+        scaler.advance(at(60), 4);
+        assert_eq!(scaler.limit(), 5, "4 of 5");
+        scaler.on_batches(5);
+        scaler.on_empty();
+        scaler.advance(at(120), 5);
+        assert_eq!(scaler.limit(), 5, "a receive came back empty");
+        assert_eq!(ramp(&mut scaler, 2, 3), [5, 305, 605, 905]);
+        scaler.on_empty();
+        let idle: Vec<usize> = [(6, 700), (7, 0), (8, 0), (9, 0), (10, 0)]
+            .map(|(minute, in_use)| {
+                scaler.advance(at(60 * minute), in_use);
+                scaler.limit()
+            })
+            .into();
+        assert_eq!(
+            idle,
+            [905, 700, 400, 100, 5],
+            "not below what a minute used, nor below 5"
+        );
+        assert_eq!(scaler.reason(), ScaleReason::Idle);
+    }
+
+    #[test]
+    fn a_long_time_without_input_counts_minute_by_minute() {
+        let mut scaler = Scaler::new(false, None, false, at(0));
+        ramp(&mut scaler, 0, 5);
+        scaler.on_empty();
+        scaler.advance(at(36_000), 0);
+        assert_eq!(scaler.limit(), 5);
+        scaler.on_batches(5);
+        scaler.advance(at(36_059), 5);
+        assert_eq!(scaler.limit(), 5);
+        scaler.advance(at(36_060), 5);
+        assert_eq!(scaler.limit(), 305);
+    }
+
+    #[test]
+    fn a_throttle_shows_the_capacity_and_growth_is_careful_after_it() {
+        let mut scaler = Scaler::new(false, None, false, at(0));
+        ramp(&mut scaler, 0, 1);
+        for expect in [152, 76, 38, 19, 10, 10] {
+            scaler.on_throttle(10);
+            assert_eq!(scaler.limit(), expect);
+        }
+        assert_eq!(scaler.reason(), ScaleReason::Throttles);
+        let limits = ramp(&mut scaler, 2, 7);
+        assert_eq!(
+            limits,
+            [10, 20, 40, 80, 160, 320, 620, 920],
+            "a minute with a throttle does not count"
+        );
+    }
+
+    #[test]
+    fn a_throttle_never_leaves_nothing_nor_raises_anything() {
+        let mut scaler = Scaler::new(false, Some(3), false, at(0));
+        scaler.on_throttle(50);
+        assert_eq!(scaler.limit(), 3);
+        for _ in 0..5 {
+            scaler.on_throttle(0);
+        }
+        assert_eq!(scaler.limit(), 1);
+        assert_eq!(ramp(&mut scaler, 1, 3), [1, 2, 3, 3]);
+        assert_eq!(scaler.reason(), ScaleReason::MaximumConcurrency);
+    }
+
+    #[test]
+    fn repeated_errors_halve_it_and_success_gives_back() {
+        let fail = |scaler: &mut Scaler, n: u32| (0..n).for_each(|_| scaler.on_failure());
+        let mut scaler = Scaler::new(false, None, false, at(0));
+        fail(&mut scaler, 4);
+        scaler.on_success();
+        fail(&mut scaler, 4);
+        assert_eq!(scaler.limit(), 5, "not in a row");
+        fail(&mut scaler, 1);
+        assert_eq!((scaler.limit(), scaler.reason()), (2, ScaleReason::Errors));
+        fail(&mut scaler, 15);
+        assert_eq!(scaler.limit(), 1);
+        scaler.on_success();
+        assert_eq!(scaler.limit(), 2);
+        (0..9).for_each(|_| scaler.on_success());
+        assert_eq!(scaler.limit(), 5);
+    }
+
+    #[test]
+    fn errors_do_not_count_with_reports_or_in_fifo_queues() {
+        for (fifo, reports, expect) in [(false, true, 5), (true, false, 1_250), (true, true, 1_250)] {
+            let mut scaler = Scaler::new(fifo, None, reports, at(0));
+            (0..100).for_each(|_| scaler.on_failure());
+            assert_eq!(scaler.limit(), expect, "fifo {fifo}, reports {reports}");
+        }
+    }
+}

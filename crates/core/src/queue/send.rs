@@ -28,10 +28,7 @@ impl QueueMachine {
                 true
             }
             Phase::Filling if self.is_cut(slot) => self.send(slot, out),
-            Phase::Filling => {
-                self.fill(slot, out);
-                false
-            }
+            Phase::Filling => false,
             Phase::Gated => self.send(slot, out),
             Phase::Held if self.slots[slot].not_before <= self.now.mono => self.send(slot, out),
             Phase::Held => false,
@@ -134,7 +131,7 @@ impl QueueMachine {
     pub(super) fn release_batch(&mut self, slot: usize) -> Vec<Item> {
         self.unhold(slot);
         self.set_phase(slot, Phase::Settling);
-        self.slots[slot].completed = self.now.mono;
+        self.completed = self.now.mono;
         self.slots[slot].clear_batch()
     }
 
@@ -172,7 +169,6 @@ impl QueueMachine {
 
     fn end(&mut self, slot: usize) {
         if self.slots[slot].settlement.is_done() && self.slots[slot].renewals == 0 {
-            self.slots[slot].width = 1;
             self.slots[slot].dry = false;
             self.set_phase(slot, Phase::Free);
         } else {

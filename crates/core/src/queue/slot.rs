@@ -7,7 +7,7 @@ use millstream_types::{Message, Mono, Now, RequestId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Most deletes, changes of visibility and receives, each, that one slot has on their way.
+/// Most deletes and changes of visibility, each, that one slot has on their way.
 pub(super) const MOST_ORDERS: usize = 10;
 
 /// What a slot does.
@@ -41,16 +41,12 @@ pub(super) struct Slot {
     pub(super) carry: VecDeque<Item>,
     /// Bytes of an event of `items`.
     pub(super) bytes: usize,
-    /// When the previous invocation completed.
-    pub(super) completed: Mono,
     /// When the batch is sent though it is not full.
     pub(super) window_end: Mono,
     /// Receives on their way.
     pub(super) receives: usize,
     /// Messages they may bring.
     pub(super) reserved: usize,
-    /// Receives it may have on their way; grows while they come back full.
-    pub(super) width: usize,
     /// Whether it is not worth another receive before the window ends.
     pub(super) dry: bool,
     /// The id of the batch's invocation.
@@ -110,11 +106,9 @@ impl Slot {
             items: Vec::new(),
             carry: VecDeque::new(),
             bytes: QueueEventShape::ENVELOPE_LEN,
-            completed: Mono(0),
             window_end: Mono(0),
             receives: 0,
             reserved: 0,
-            width: 1,
             dry: false,
             request_id: None,
             sent: None,
@@ -148,7 +142,6 @@ impl Slot {
         self.request_id = None;
         self.sent = None;
         self.throttles = 0;
-        self.width = 1;
         self.dry = false;
         self.reason = None;
         std::mem::take(&mut self.items)

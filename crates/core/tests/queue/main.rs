@@ -1,7 +1,6 @@
 //! The queue machine from the outside: every rule as a table of exact orders, and a seeded simulation with faults that
 //! judges every invariant after every step.
 
-#![allow(dead_code, reason = "the tables that use the rest of the rig follow")]
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 #![allow(
     clippy::unwrap_used,
@@ -11,5 +10,12 @@
 )]
 
 mod basics;
+mod batching;
+mod draining;
+mod failures;
 mod fake;
+mod groups;
+mod polling;
 mod rig;
+mod scaling;
+mod throttles;

@@ -23,7 +23,6 @@ const NO_END: u32 = 200_000;
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub id: OrderId,
-    pub slot: u32,
     pub request: RequestId,
     pub messages: Vec<Message>,
     /// Milliseconds since the run began.
@@ -68,6 +67,8 @@ pub struct Rig {
     pub hold_deletes: bool,
     pub unanswered: Vec<(OrderId, Vec<EntryAnswer>)>,
     pub most_running: usize,
+    /// Receives cannot be cut short: they bring what there is.
+    pub uncut: bool,
     config: QueueConfig,
     function: Function,
     actions: Vec<Action>,
@@ -108,6 +109,7 @@ impl Rig {
             hold_deletes: false,
             unanswered: Vec::new(),
             most_running: 0,
+            uncut: false,
             config,
             function: Box::new(function),
             actions: Vec::new(),
@@ -194,14 +196,15 @@ impl Rig {
                     .insert(order.id, (self.now.mono.plus(order.wait), order));
             }
             Action::CutShort(id) => {
-                if let Some(poll) = self.polls.get_mut(&id) {
-                    poll.0 = self.now.mono;
+                if !self.uncut && self.polls.remove(&id).is_some() {
+                    let result = Ok(Vec::new());
+                    self.machine
+                        .on_receive(ReceiveReport { id, result }, self.now, &mut self.actions);
                 }
             }
             Action::Invoke(order) => {
                 let sent = Sent {
                     id: order.id,
-                    slot: order.slot,
                     request: order.request_id,
                     messages: order.messages.to_vec(),
                     at,
