@@ -7,6 +7,7 @@
 # Why: the C++ build takes many minutes, and cargo would repeat it for each profile, target directory and feature
 # change. librocksdb-sys links a prebuilt archive instead when ROCKSDB_LIB_DIR and ROCKSDB_STATIC are set.
 set -euo pipefail
+# shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Raise when the recipe below changes what it produces.

@@ -2,12 +2,14 @@
 # Makes a fresh Debian ready to build, test and run the demo. Needs git, make, a Rust toolchain, and root or sudo
 # where packages are missing. Safe to run again at any time: what is there already is left alone, silently.
 #
-#   setup.sh build     what a build needs: system packages and the prebuilt RocksDB
+#   setup.sh packages  the system packages that a build needs
+#   setup.sh build     those, and the prebuilt RocksDB
 #   setup.sh python    the Python environment of the demo and the black-box tests
 #   setup.sh flights   the data set of the demo
 #   setup.sh           all of it
 #   setup.sh env       print the environment as `export` lines; installs nothing
 set -euo pipefail
+# shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 SCRIPTS=$ROOT/scripts
 
@@ -34,24 +36,30 @@ libclang_packages() {
     echo "libclang1-$version libclang-common-$version-dev"
 }
 
-# The packages that are missing, one word each; libclang as the word `libclang`.
-missing_packages() {
+# The packages that a build lacks here, one word each; libclang as the word `libclang`.
+missing_for_build() {
     have gcc || echo gcc
     have g++ || echo g++
     have pkg-config || echo pkg-config
     have ccache || echo ccache
+    have_libclang || echo libclang
+}
+
+# What demo and tests lack besides.
+missing_for_tests() {
     have strace || echo strace
     have unshare || echo util-linux
-    have_libclang || echo libclang
+    have systemd-analyze || echo systemd      # its checks of unit files; nothing is started
     if ! have python3; then echo python3 python3-venv python3-dev; return; fi
     python3 -c 'import venv, ensurepip' 2> /dev/null || echo python3-venv
     have_python_headers || echo python3-dev
 }
 
+# system_packages PURPOSE...: installs what is missing for `build`, for `tests`
 system_packages() {
     have cargo || die "no Rust toolchain: cargo is not on the PATH" "install Rust 1.95 or newer with rustup"
-    local missing as_root=
-    missing=$(missing_packages)
+    local purpose missing as_root=
+    missing=$(for purpose in "$@"; do "missing_for_$purpose"; done)
     [ -n "$missing" ] || return 0
     have apt-get || die "missing: ${missing//$'\n'/ }; and this system has no apt-get" "install them by hand, then run this again"
     if [ "$(id -u)" != 0 ]; then
@@ -77,7 +85,7 @@ python_env() {
     flock 8
     [ -f "$dir/.ready" ] && return 0
     began=$(date +%s)
-    say "making the Python environment of demo and tests (under a minute)"
+    say "making the Python environment of demo, tests and linters (a minute)"
     rm -rf "$dir"
     python3 -m venv "$dir" || die "python3 -m venv does not work" "install python3-venv"
     "$dir/bin/python" -m pip install --quiet --disable-pip-version-check -r "$SCRIPTS/requirements.txt" \
@@ -118,13 +126,14 @@ environment() {
     echo "export MILLSTREAM_FLIGHTS=$(flights_csv)"
 }
 
-build() { system_packages; "$SCRIPTS/rocksdb.sh" build; }
+build() { system_packages build; "$SCRIPTS/rocksdb.sh" build; }
 
 case "${1:-all}" in
+    packages) system_packages build ;;
     build) build ;;
-    python) system_packages; python_env ;;
-    flights) system_packages; python_env; flights ;;
-    all) build; python_env; flights ;;
+    python) system_packages tests; python_env ;;
+    flights) system_packages tests; python_env; flights ;;
+    all) system_packages build tests; build; python_env; flights ;;
     env) environment ;;
-    *) die "unknown part '$1'" "$0 [build|python|flights|env]" ;;
+    *) die "unknown part '$1'" "$0 [packages|build|python|flights|env]" ;;
 esac
