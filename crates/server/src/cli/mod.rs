@@ -7,6 +7,7 @@ mod config;
 mod confirm;
 mod error;
 mod function;
+mod health;
 mod history;
 mod input;
 mod mapping;
@@ -64,6 +65,8 @@ enum Command {
     /// Show records that were given up.
     #[command(visible_alias = "d", alias = "discards")]
     Discard(history::DiscardArgs),
+    /// Ask a server whether it serves: exit code 0 if so, 5 if not.
+    Health(health::HealthArgs),
     /// Check and show the server's configuration.
     Config(config::ConfigArgs),
     /// Print a completion script for a shell.
@@ -90,6 +93,7 @@ fn run(command: Command) -> Result<u8, CliError> {
         Command::Stream(args) => client(stream::run(args))?,
         Command::Ledger(args) => client(history::ledger(args))?,
         Command::Discard(args) => client(history::discard(args))?,
+        Command::Health(args) => client(health::run(args))?,
         Command::Config(args) => config::run(args)?,
         Command::Completion(args) => completion::run(&args, Cli::command())?,
     }
@@ -145,6 +149,7 @@ mod tests {
             "ledger list totals --limit 10",
             "discard get 6f9619ff-8b86-4d11-b42d-00c04fc964ff --payload",
             "server --data-dir d --grpc-addr 127.0.0.1:0 --log-format json --drain-timeout 5s --config x.yaml",
+            "health --request-timeout 3s -q",
             "config print --grpc-addr 127.0.0.1:0",
             "completion zsh",
         ] {

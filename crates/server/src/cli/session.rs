@@ -11,6 +11,7 @@ use std::time::Duration;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
+use tonic_health::pb::health_client::HealthClient;
 use v1::discard_service_client::DiscardServiceClient;
 use v1::function_service_client::FunctionServiceClient;
 use v1::ledger_service_client::LedgerServiceClient;
@@ -105,6 +106,11 @@ impl Session {
         let mut request = Request::new(message);
         request.set_timeout(self.timeout.unwrap_or(default));
         request
+    }
+
+    /// Asks for health, as probes do.
+    pub(crate) fn health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel.clone())
     }
 
     /// Calls mappings.

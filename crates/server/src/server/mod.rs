@@ -5,6 +5,7 @@
 //! second signal ends the process at once, as a crash would: nothing acknowledged is lost.
 
 mod logging;
+mod notify;
 mod signals;
 
 use crate::config::ServerConfig;
@@ -81,6 +82,7 @@ async fn serve_until_stopped(
     let addr = server.local_addr();
     tracing::info!(grpc = %addr, "ready");
     ready(addr);
+    notify::tell(notify::State::Ready);
     let mut served = tokio::spawn(server.stopped());
     let ended = tokio::select! {
         signal = stop => {
@@ -92,6 +94,7 @@ async fn serve_until_stopped(
             Some(flat(ended))
         }
     };
+    notify::tell(notify::State::Stopping);
     closing.cancel();
     let (served, drained) = match ended {
         None => tokio::join!(async { flat(served.await) }, assembly.drain(config.drain_timeout)),
