@@ -25,9 +25,11 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// The documents for people: the README, the change log, and all that lies in `docs`.
+/// The documents for people: the READMEs, the change log, and all that lies in `docs`.
 fn documents() -> Vec<String> {
-    let mut found = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
+    let mut found = ["README.md", "CHANGELOG.md", "deploy/README.md"]
+        .map(str::to_owned)
+        .to_vec();
     let mut folders = vec!["docs".to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(root().join(&folder)).unwrap() {
