@@ -1,6 +1,7 @@
 //! What processes print: read line by line, tagged, bounded in length and rate, the end kept for messages.
 
 use super::ring::{Lines, Rate, Ring};
+use crate::text::visible;
 use millstream_types::RequestId;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -139,6 +140,7 @@ impl Output {
         if lost > 0 {
             tracing::info!(target: "millstream::function", function, pid, lost, "lines beyond the rate were dropped");
         }
+        let line = visible(line);
         tracing::info!(target: "millstream::function", function, pid, request_id, stream, cut, "{line}");
     }
 
