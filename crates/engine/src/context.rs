@@ -3,6 +3,7 @@
 use crate::board::StatusBoard;
 use crate::budget::ByteBudget;
 use crate::functions::Pools;
+use crate::gate::Gates;
 use crate::session::Session;
 use millstream_ports::{Catalog, Clock, Destinations, Entropy, InvokeFactory, Outbox, ShardJournal, Sources};
 use millstream_types::Now;
@@ -36,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) board: StatusBoard,
     pub(crate) session: Session,
     pub(crate) pools: Pools,
+    pub(crate) gates: Gates,
 }
 
 impl Context {

@@ -11,6 +11,7 @@ mod context;
 mod courier;
 pub mod failpoint;
 mod functions;
+mod gate;
 mod keeper;
 pub mod manage;
 mod mapping;

@@ -9,6 +9,7 @@ use crate::board::StatusBoard;
 use crate::budget::ByteBudget;
 use crate::context::{Context, NodePorts};
 use crate::functions::Pools;
+use crate::gate::Gates;
 use crate::session::Session;
 use crate::view::Live;
 use actor::NodeActor;
@@ -73,6 +74,7 @@ impl Node {
             board: StatusBoard::default(),
             session: Session::unlimited(incarnation),
             pools: Pools::default(),
+            gates: Gates::default(),
         });
         let catalog = actor::Loaded::read(&context).await?;
         let args = (context.clone(), catalog);

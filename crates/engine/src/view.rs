@@ -140,6 +140,11 @@ pub trait Live: Send + Sync + 'static {
     /// What is observed of a mapping; of one not yet taken up: creating.
     fn status(&self, mapping: MappingId) -> MappingStatus;
 
+    /// Takes note of a stored version of a mapping that is about to be told, before the engine follows. If it is
+    /// paused or being removed, no attempt of the mapping starts once this has returned, until a newer version is to
+    /// run; attempts that run by then go on. Older versions and removed mappings change nothing.
+    fn announce(&self, mapping: &Mapping);
+
     /// The inside of a mapping; none if it is not taken up.
     async fn shards(&self, mapping: MappingId) -> Vec<ShardInspection>;
 

@@ -93,7 +93,12 @@ pub enum Event {
         /// The last write that is left; none if every write is.
         kept: Option<u64>,
     },
-    /// A pause was acknowledged.
+    /// A pause was acknowledged as durable: what runs may end, nothing starts.
+    Pausing {
+        /// The lanes of each shard, until the pause is over.
+        lanes: u8,
+    },
+    /// A pause was acknowledged as complete: nothing runs.
     Paused,
     /// The pause is over.
     Resumed,

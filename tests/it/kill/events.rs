@@ -3,7 +3,7 @@
 use super::judge::Evidence;
 use super::observer::{Look, mark};
 use super::operator::Pause;
-use super::{Nanos, RETRIES};
+use super::{FACTOR, Nanos, RETRIES};
 use crate::function::{self, Call};
 use bytes::Bytes;
 use millstream_api::v1;
@@ -33,6 +33,8 @@ impl Evidence {
         let finished = self.add_finished_parents(&mut events, looks);
         add_looks(&mut events, looks, &finished);
         for pause in pauses {
+            let lanes = FACTOR as u8;
+            events.push((pause.answered, Event::Pausing { lanes }));
             events.push((pause.from, Event::Paused));
             events.push((pause.to, Event::Resumed));
         }

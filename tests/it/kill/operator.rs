@@ -14,10 +14,14 @@ const AGAIN: Duration = Duration::from_millis(20);
 const RESHARDINGS: usize = 8;
 const RESHARD: u64 = 300;
 
-/// A pause: when it was acknowledged as complete, and when its end was asked for.
+/// A pause.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pause {
+    /// When the first answer came that called it durable: from here on nothing starts.
+    pub(super) answered: Nanos,
+    /// When the first answer came that called it complete: from here on nothing runs.
     pub(super) from: Nanos,
+    /// When its end was asked for.
     pub(super) to: Nanos,
 }
 
@@ -41,26 +45,40 @@ pub(super) async fn run(mut rng: Rng, mut lives: Lives, stopping: watch::Receive
 }
 
 async fn pause(lives: &mut Lives, long: Duration) -> Pause {
-    loop {
+    let mut answered = None;
+    let from = loop {
         let client = alive(lives).await;
-        // Either call may fail at any time, and may have worked all the same; both can be repeated.
-        let paused = match client.mapping(MAPPING).await {
-            Ok(mapping) if mapping.state() == v1::MappingState::Paused => break,
-            Ok(mapping) if mapping.state() == v1::MappingState::Pausing => true,
-            Ok(_) => client.pause(MAPPING).await.is_ok(),
-            Err(_) => false,
+        // Either call may fail at any time, and may have worked all the same; both can be repeated. Either tells that
+        // the pause is durable.
+        let seen = match client.mapping(MAPPING).await {
+            Ok(mapping) if !is_pause(mapping.state()) => client.pause(MAPPING).await,
+            seen => seen,
         };
-        if !paused {
+        let state = seen.map_or(v1::MappingState::Unspecified, |m| m.state());
+        let now = now();
+        if is_pause(state) {
+            answered.get_or_insert(now);
+        } else {
             sleep(AGAIN).await;
         }
-    }
-    let from = now();
+        if state == v1::MappingState::Paused {
+            break now;
+        }
+    };
     sleep(long).await;
     let to = now();
     while alive(lives).await.resume(MAPPING).await.is_err() {
         sleep(AGAIN).await;
     }
-    Pause { from, to }
+    Pause {
+        answered: answered.unwrap_or(from),
+        from,
+        to,
+    }
+}
+
+fn is_pause(state: v1::MappingState) -> bool {
+    [v1::MappingState::Pausing, v1::MappingState::Paused].contains(&state)
 }
 
 /// Splits a shard or merges two; not an idempotent call, so the number of open shards tells whether it worked.

@@ -387,6 +387,7 @@ impl Live for FakeLive {
     fn status(&self, _: MappingId) -> MappingStatus {
         active(1)
     }
+    fn announce(&self, _: &Mapping) {}
     async fn shards(&self, _: MappingId) -> Vec<ShardInspection> {
         self.shards.lock().unwrap().clone()
     }

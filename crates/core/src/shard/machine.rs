@@ -13,7 +13,12 @@ use crate::route::Entry;
 use crate::verdict::Verdict;
 use millstream_types::commit::CommitOutcome;
 use millstream_types::invocation::RecordRange;
-use millstream_types::{Mark, Now, Position, RequestId, Wall};
+use millstream_types::{Mark, Mono, Now, Position, RequestId, Wall};
+use std::time::Duration;
+
+/// How long nothing is sent after an attempt was held. A drain is on its way then, so this bounds only how often it is
+/// tried in vain until that comes.
+const HELD_FOR: Duration = Duration::from_secs(1);
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -50,7 +55,7 @@ pub struct AttemptToken {
     pub serial: u64,
 }
 
-/// Run one attempt, and answer with [`ShardMachine::on_attempt`].
+/// Run one attempt, and answer with [`ShardMachine::on_attempt`]; or with [`ShardMachine::on_held`] if it must not start.
 #[derive(Clone, Debug)]
 pub struct AttemptOrder {
     /// Its number.
@@ -94,6 +99,8 @@ pub struct ShardMachine {
     pub(super) mode: Mode,
     pub(super) now: Now,
     pub(super) attempts: u64,
+    /// Nothing is sent before this.
+    pub(super) held: Option<Mono>,
     pub(super) finish_stored: bool,
     pub(super) stored_through: Option<Mark>,
     /// What a crash now would leave.
@@ -195,6 +202,23 @@ impl ShardMachine {
         self.advance(now, out);
     }
 
+    /// An attempt was not started, because its mapping is to start nothing: a newer version of it is paused or being
+    /// removed, and the drain for that has not come yet. It is as if it had never been ordered: no attempt is spent,
+    /// nothing is counted or entered in the history. No lane sends anything for a second.
+    pub fn on_held(&mut self, token: AttemptToken, now: Now, out: &mut Vec<Action>) {
+        let head = self
+            .lanes
+            .get_mut(usize::from(token.lane))
+            .and_then(|l| l.head.as_mut())
+            .filter(|h| h.phase == Phase::InFlight(token.serial));
+        if let (true, Some(head)) = (self.mode != Mode::Stopped, head) {
+            head.phase = Phase::Waiting;
+            self.counters.attempts = self.counters.attempts.saturating_sub(1);
+            self.held = Some(now.mono.plus(HELD_FOR));
+        }
+        self.advance(now, out);
+    }
+
     /// A commit ended.
     pub fn on_commit(&mut self, token: CommitToken, outcome: CommitOutcome, now: Now, out: &mut Vec<Action>) {
         if self.mode == Mode::Stopped || self.commits.running.as_ref().is_none_or(|r| r.token != token) {
@@ -282,8 +306,10 @@ impl ShardMachine {
             return;
         }
         if self.mode == Mode::Running {
-            for lane in 0..self.lanes.len() {
-                self.step(lane, now, out);
+            if self.held.is_none_or(|until| until <= now.mono) {
+                for lane in 0..self.lanes.len() {
+                    self.step(lane, now, out);
+                }
             }
             self.read_more(out);
         }

@@ -59,6 +59,7 @@ impl ShardMachine {
             mode: Mode::Running,
             now,
             attempts: 0,
+            held: None,
             finish_stored: resumed.finished,
             counters: Counters::default(),
             last_attempt_failed: None,

@@ -153,6 +153,9 @@ impl ShardMachine {
         if self.mode != Mode::Running {
             return None;
         }
+        if let Some(until) = self.held.filter(|until| *until > self.now.mono) {
+            return Some(until);
+        }
         self.lanes.iter().filter_map(|l| self.lane_deadline(l)).min()
     }
 

@@ -14,6 +14,7 @@ mod batching;
 mod commits;
 mod empty;
 mod failures;
+mod held;
 mod lanes;
 mod reports;
 mod restart;

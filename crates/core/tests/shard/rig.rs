@@ -61,6 +61,9 @@ pub struct Rig {
     pub hold_commits: bool,
     pub waiting_commits: Vec<CommitOrder>,
     pub hanging: Vec<Sent>,
+    /// Lets no attempt start, and counts in `turned_away` those that wanted to.
+    pub hold_attempts: bool,
+    pub turned_away: usize,
     /// Leaves reads of the main cursor unanswered while a lane catches up.
     pub main_reads_last: bool,
     /// Pages hold a single record.
@@ -104,6 +107,8 @@ impl Rig {
             hold_commits: false,
             waiting_commits: Vec::new(),
             hanging: Vec::new(),
+            hold_attempts: false,
+            turned_away: 0,
             main_reads_last: false,
             one_record_per_read: false,
             function: Box::new(function),
@@ -121,6 +126,14 @@ impl Rig {
             self.put("k", b"x");
         }
         self.run()
+    }
+
+    /// Puts `n` records and runs for so long.
+    pub fn feed_for(&mut self, n: usize, time: Duration) -> &mut Self {
+        for _ in 0..n {
+            self.put("k", b"x");
+        }
+        self.run_for(time)
     }
 
     /// Puts one record without running.
@@ -181,6 +194,10 @@ impl Rig {
                 Action::Commit(order) => {
                     self.commits.push(order.clone());
                     self.waiting_commits.push(order);
+                }
+                Action::Invoke(order) if self.hold_attempts => {
+                    self.turned_away += 1;
+                    self.machine.on_held(order.token, self.now, &mut self.actions);
                 }
                 Action::Invoke(order) => {
                     let records = order.batch.as_slice().to_vec();

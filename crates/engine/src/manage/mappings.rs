@@ -3,7 +3,7 @@
 use super::admission::{self, Admission};
 use super::error::{self, ManageError};
 use super::{Listed, Manager, MappingPatch, observed, patch};
-use crate::view::{MappingInspection, MappingView};
+use crate::view::{Live, MappingInspection, MappingView};
 use millstream_ports::CatalogError;
 use millstream_types::{
     Desired, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace, SourceArn,
@@ -215,7 +215,8 @@ impl Manager {
         }
     }
 
-    /// Pauses a mapping: durable when this returns, and from then on nothing starts. Pausing twice is no error.
+    /// Pauses a mapping: durable when this returns, and from then on no attempt starts. What runs goes on until it ends;
+    /// [`MappingState::Paused`](super::MappingState::Paused) says that it has. Pausing twice is no error.
     ///
     /// # Errors
     /// [`ManageError::NotFound`], [`ManageError::Conflict`], [`ManageError::Precondition`] while it is being
@@ -243,8 +244,8 @@ impl Manager {
             .await
     }
 
-    /// Marks a mapping for removal; the engine removes it when nothing runs any more. Repeating it until then is
-    /// no error.
+    /// Marks a mapping for removal: durable when this returns, and from then on no attempt starts. The engine removes
+    /// it when nothing runs any more. Repeating it until then is no error.
     ///
     /// # Errors
     /// [`ManageError::NotFound`], [`ManageError::Conflict`], or the catalog's.
@@ -330,8 +331,7 @@ impl Manager {
     }
 
     pub(super) fn view(&self, mapping: Mapping) -> MappingView {
-        let status = self.ports.live.status(mapping.id);
-        observed::view(mapping, status)
+        show(&*self.ports.live, mapping)
     }
 
     /// All mappings of a namespace that `wanted` says yes to.
@@ -378,6 +378,16 @@ impl Manager {
             .map(drop)
             .map_err(|e| error::of_destination(&e, arn.as_str()))
     }
+}
+
+/// A mapping as it is told to somebody. What is told to be paused or removed starts nothing from here on, whether or
+/// not the engine has heard of it.
+pub(super) fn show(live: &dyn Live, mapping: Mapping) -> MappingView {
+    if mapping.desired != Desired::Running {
+        live.announce(&mapping);
+    }
+    let status = live.status(mapping.id);
+    observed::view(mapping, status)
 }
 
 /// The text of an id is always a valid name.

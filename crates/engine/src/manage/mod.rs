@@ -3,7 +3,8 @@
 //! gRPC and the embedding facade call the same [`Manager`], so that every door has the same rules and defaults.
 //! What is decided is decided by pure functions (`admission`, `patch`, `observed`); the methods here fetch what
 //! those need and store what they say. A change is durable in the catalog before it is answered; the engine
-//! follows the catalog by its own watch.
+//! follows the catalog by its own watch. Only that nothing starts any more cannot wait for it: whoever is told that a
+//! mapping is paused or being removed, by whatever method, can rely on it ([`Live::announce`]).
 
 mod admission;
 mod error;

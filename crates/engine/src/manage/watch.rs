@@ -4,6 +4,7 @@
 //! snapshot is read, so that nothing falls between; what the snapshot already shows is not shown again.
 
 use super::error::ManageError;
+use super::mappings::show;
 use super::{Manager, observed};
 use crate::view::{Lagged, Live, MappingEvent, MappingStatus};
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -118,8 +119,7 @@ impl Follower {
                     return Next::Nothing;
                 }
                 self.known.insert(m.id, m.clone());
-                let status = self.live.status(m.id);
-                Next::show(Ok(updated(observed::view(m, status))))
+                Next::show(Ok(updated(show(&*self.live, m))))
             }
             Change::Removed(Resource::Mapping(m)) => match self.known.remove(&m.id) {
                 Some(_) => Next::show(Ok(WatchItem::Event(MappingEvent::Removed(m)))),

@@ -126,6 +126,7 @@ impl Actor for NodeActor {
             NodeMsg::Restart(mapping) => state.start_supervisor(mapping, &myself).await,
             NodeMsg::Forgotten(mapping) => {
                 state.mappings.remove(&mapping);
+                state.context.gates.forget(mapping);
             }
             NodeMsg::Starved => {
                 for actor in state.mappings.values().filter_map(|m| m.actor.as_ref()) {
@@ -240,6 +241,7 @@ impl NodeState {
     async fn configure_mapping(&mut self, mapping: Mapping, myself: &ActorRef<NodeMsg>) {
         let now = self.context.now().mono;
         let id = mapping.id;
+        self.context.gates.follow(&mapping);
         match self.mappings.get_mut(&id) {
             Some(known) if known.mapping.revision >= mapping.revision => return,
             Some(known) => {

@@ -6,7 +6,7 @@ use crate::view::{Lagged, Live, MappingStatus, ShardInspection};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use millstream_ports::{Invoker, PoolStatus};
-use millstream_types::{FunctionName, MappingId, Namespace};
+use millstream_types::{FunctionName, Mapping, MappingId, Namespace};
 use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,10 @@ pub(super) struct LiveNode {
 impl Live for LiveNode {
     fn status(&self, mapping: MappingId) -> MappingStatus {
         self.context.board.status(mapping)
+    }
+
+    fn announce(&self, mapping: &Mapping) {
+        self.context.gates.announce(mapping);
     }
 
     async fn shards(&self, mapping: MappingId) -> Vec<ShardInspection> {

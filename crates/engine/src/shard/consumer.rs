@@ -40,6 +40,8 @@ pub(crate) enum ShardMsg {
     Source(Option<String>),
     /// An attempt ended; with the reason if the function could not be called.
     Attempt(AttemptReport, Option<String>),
+    /// An attempt was not started: the mapping's gate is closed.
+    Held(AttemptToken),
     /// A worker is gone. If it had reported, the report came before this.
     WorkerGone(ActorId),
     /// A commit ended.
@@ -272,6 +274,7 @@ impl ConsumerState {
                 machine.on_attempt(report, now, &mut actions);
                 self.note_function(unreachable);
             }
+            ShardMsg::Held(token) => machine.on_held(token, now, &mut actions),
             ShardMsg::WorkerGone(worker) => {
                 if let Some(token) = self.workers.remove(&worker) {
                     // If the report came, the machine does not know the token any more. If none came, the fault

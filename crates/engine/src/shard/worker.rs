@@ -4,7 +4,7 @@ use super::consumer::ShardMsg;
 use crate::context::Context;
 use crate::session::HeldLease;
 use millstream_core::event::EventShape;
-use millstream_core::shard::{AttemptOrder, AttemptReport};
+use millstream_core::shard::{AttemptOrder, AttemptReport, AttemptToken};
 use millstream_core::verdict::{Verdict, verdict};
 use millstream_ports::Body;
 use millstream_types::invocation::RecordRange;
@@ -52,17 +52,27 @@ impl Actor for BatchWorker {
     ) -> Result<(), ActorProcessingErr> {
         if let Some((job, order, consumer)) = state.take() {
             crate::failpoint::hit("batch_worker.start", job.mapping.as_str());
-            let (report, missing) = attempt(&job, order).await;
             // A consumer that is gone needs no report: its successor reads the shard's record.
-            let _ = consumer.cast(ShardMsg::Attempt(report, missing));
+            let _ = consumer.cast(match attempt(&job, order).await {
+                Attempted::Ended(report, missing) => ShardMsg::Attempt(report, missing),
+                Attempted::Held(token) => ShardMsg::Held(token),
+            });
         }
         myself.stop(None);
         Ok(())
     }
 }
 
-/// Runs the attempt; the second value tells why the function could not be called at all.
-async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<String>) {
+/// What became of an order.
+enum Attempted {
+    /// It was carried out, and so it ended; with the reason if the function could not be called at all.
+    Ended(AttemptReport, Option<String>),
+    /// The mapping's gate was closed: nothing happened.
+    Held(AttemptToken),
+}
+
+/// Runs the attempt.
+async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
     let now = job.context.now();
     let report = |verdict| AttemptReport {
         token: order.token,
@@ -70,11 +80,11 @@ async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<Strin
         started: now.wall,
     };
     if !job.lease.check(now) {
-        return (report(Verdict::Throttled { retry_after: None }), None);
+        return Attempted::Ended(report(Verdict::Throttled { retry_after: None }), None);
     }
     let pool = match job.context.pools.get(&job.namespace, &job.function) {
         Ok(pool) => pool,
-        Err(why) => return (report(Verdict::Throttled { retry_after: None }), Some(why)),
+        Err(why) => return Attempted::Ended(report(Verdict::Throttled { retry_after: None }), Some(why)),
     };
     let payload = match pool.invoker.body() {
         Body::Records => Payload::Records(order.batch.clone()),
@@ -92,6 +102,9 @@ async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<Strin
     };
     let clock = &job.context.ports.clock;
     let hung = clock.sleep_until(now.mono.plus(pool.timeout).plus(TARGET_GRACE));
+    if !job.context.gates.pass(job.lease.lease.mapping) {
+        return Attempted::Held(order.token);
+    }
     let outcome = tokio::select! {
         outcome = pool.invoker.invoke(invocation) => outcome,
         () = hung => Outcome::Timeout { after: pool.timeout },
@@ -100,14 +113,8 @@ async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<Strin
         Outcome::Unreachable { reason } => Some(reason.clone()),
         _ => None,
     };
-    (
-        report(verdict(
-            &outcome,
-            order.batch.as_slice(),
-            job.report_item_failures,
-        )),
-        unreachable,
-    )
+    let verdict = verdict(&outcome, order.batch.as_slice(), job.report_item_failures);
+    Attempted::Ended(report(verdict), unreachable)
 }
 
 fn encode(shape: &EventShape, batch: &RecordRange) -> bytes::Bytes {

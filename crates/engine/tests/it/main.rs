@@ -8,4 +8,5 @@
 
 mod faults;
 mod life;
+mod pause;
 mod world;

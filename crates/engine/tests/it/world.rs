@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use millstream_engine::manage::{Manager, ManagerPorts};
 use millstream_engine::view::{Live, MappingStatus};
 use millstream_engine::{Node, NodeOptions, NodePorts, Shutdown};
 use millstream_ports::{
@@ -150,6 +151,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// What front doors call.
+    pub(crate) fn manager(&self, world: &World) -> Manager {
+        Manager::new(ManagerPorts {
+            catalog: world.catalog.clone(),
+            sources: Arc::new(world.stream.clone()),
+            destinations: Arc::new(world.mailbox.clone()),
+            clock: world.clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(8)),
+            live: self.live.clone(),
+            ledger: Arc::new(world.journal.clone()),
+            discards: Arc::new(world.journal.clone()),
+        })
+    }
+
     pub(crate) async fn stop(mut self) -> Shutdown {
         self.node
             .take()
@@ -199,6 +214,17 @@ struct State {
     revision: u64,
     mappings: BTreeMap<String, Mapping>,
     functions: BTreeMap<String, Function>,
+    /// What watchers are not told yet, while they are to hear nothing.
+    untold: Option<Vec<CatalogEvent>>,
+}
+
+impl State {
+    fn tell(&mut self, events: &broadcast::Sender<CatalogEvent>, event: CatalogEvent) {
+        match &mut self.untold {
+            Some(untold) => untold.push(event),
+            None => drop(events.send(event)),
+        }
+    }
 }
 
 impl Default for MemoryCatalog {
@@ -225,11 +251,22 @@ impl MemoryCatalog {
                 state.functions.insert(f.name.to_string(), f.clone());
             }
         }
-        let _ = self.events.send(CatalogEvent {
-            revision,
-            change: Change::Put(resource.clone()),
-        });
+        let change = Change::Put(resource.clone());
+        state.tell(&self.events, CatalogEvent { revision, change });
         resource
+    }
+
+    /// Until [`MemoryCatalog::unmute`] no watcher hears of any change.
+    pub(crate) fn mute(&self) {
+        self.state.lock().unwrap().untold.get_or_insert_default();
+    }
+
+    /// Watchers hear of everything that they missed, in order.
+    pub(crate) fn unmute(&self) {
+        let mut state = self.state.lock().unwrap();
+        for event in state.untold.take().unwrap_or_default() {
+            state.tell(&self.events, event);
+        }
     }
 
     pub(crate) fn has(&self, name: &MappingName) -> bool {
@@ -288,10 +325,8 @@ impl Catalog for MemoryCatalog {
         let old = state.mappings.remove(name.as_str()).ok_or_else(missing)?;
         state.revision += 1;
         let change = Change::Removed(Resource::Mapping(old));
-        let _ = self.events.send(CatalogEvent {
-            revision: state.revision,
-            change,
-        });
+        let revision = state.revision;
+        state.tell(&self.events, CatalogEvent { revision, change });
         Ok(())
     }
 

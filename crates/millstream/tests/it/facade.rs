@@ -115,6 +115,43 @@ async fn what_was_put_while_nothing_ran_is_handled_by_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_holds_from_its_answer_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let seen = Seen::default();
+    let running = declare(dir.path(), &seen)
+        .mapping("m", |m| m.stream("orders").function("collect"))
+        .start()
+        .await
+        .unwrap();
+    let (manager, namespace) = (running.manager(), running.namespace());
+    let count = || seen.lock().unwrap().values().map(Vec::len).sum::<usize>();
+    for round in 0..20 {
+        manager.pause_mapping(namespace, &name(), None).await.unwrap();
+        running
+            .put_many("orders", records(round * 7, round * 7 + 7))
+            .await
+            .unwrap();
+        let paused = async {
+            while manager.mapping(namespace, &name()).await.unwrap().status.state != MappingState::Paused {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), paused)
+            .await
+            .unwrap();
+        assert_eq!(
+            count(),
+            round as usize * 7,
+            "a record put behind the answer was handled"
+        );
+        manager.resume_mapping(namespace, &name(), None).await.unwrap();
+        idle(&running, "m").await;
+        assert_eq!(count(), round as usize * 7 + 7);
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_mapping_stays_paused_over_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let seen = Seen::default();

@@ -147,6 +147,7 @@ impl History {
             Event::Configured { .. }
             | Event::Counted { .. }
             | Event::Document { .. }
+            | Event::Pausing { .. }
             | Event::Paused
             | Event::Resumed
             | Event::Sought { .. } => {}

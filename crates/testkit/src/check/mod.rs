@@ -41,7 +41,7 @@ pub enum Invariant {
     Lineage,
     /// I11: nothing is done twice but what was lost from memory.
     Duplicates,
-    /// I15: nothing starts while paused.
+    /// I15: nothing starts from the answer to a pause until it is over, and nothing runs once it is complete.
     Pause,
 }
 

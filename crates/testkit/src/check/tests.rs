@@ -560,6 +560,10 @@ fn duplicates() {
     );
 }
 
+const PAUSING: Event = Event::Pausing { lanes: 2 };
+/// Of the other one of two lanes than the key `a`.
+const OTHER_LANE: &str = "b";
+
 #[test]
 fn pause() {
     let broken = Some(Invariant::Pause);
@@ -579,6 +583,65 @@ fn pause() {
             "acknowledged too soon",
             broken,
             with(vec![start(1, &[1]), Event::Paused, done(1)]),
+        ),
+        (
+            "what runs at the answer ends",
+            None,
+            with(vec![start(1, &[1]), PAUSING, done(1), Event::Paused]),
+        ),
+        (
+            "what was let go before the answer begins behind it",
+            None,
+            with(vec![PAUSING, start(1, &[1]), done(1), Event::Paused]),
+        ),
+        (
+            "the next of a lane behind the answer",
+            broken,
+            with(vec![
+                put(2, "a"),
+                start(1, &[1]),
+                PAUSING,
+                done(1),
+                start(2, &[2]),
+                done(2),
+            ]),
+        ),
+        (
+            "two of a lane behind the answer",
+            broken,
+            with(vec![
+                put(2, "a"),
+                PAUSING,
+                start(1, &[1]),
+                done(1),
+                start(2, &[2]),
+                done(2),
+            ]),
+        ),
+        (
+            "the next once it is over",
+            None,
+            with(vec![
+                put(2, "a"),
+                start(1, &[1]),
+                PAUSING,
+                done(1),
+                Event::Resumed,
+                start(2, &[2]),
+                done(2),
+            ]),
+        ),
+        (
+            "one of each lane behind the answer",
+            None,
+            with(vec![
+                put(2, OTHER_LANE),
+                PAUSING,
+                start(1, &[1]),
+                done(1),
+                start(2, &[2]),
+                done(2),
+            ]),
         ),
     ]);
 }

@@ -75,7 +75,20 @@ impl World {
             return;
         }
         self.transition = to;
+        if to == Transition::Pausing {
+            let lanes = self.plan.spec.parallelization_factor;
+            self.note(Event::Pausing { lanes });
+            let ms = self.rng.between(0, 3_000);
+            return self.after(ms, Item::Drain);
+        }
         self.drain_all();
+    }
+
+    /// The owners hear of the pause, if there still is something to hear.
+    pub fn drain_late(&mut self) {
+        if self.transition == Transition::Pausing && !self.down {
+            self.drain_all();
+        }
     }
 
     /// Nobody owns a shard any more, as a transition wanted.

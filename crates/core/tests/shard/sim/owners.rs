@@ -240,6 +240,11 @@ impl World {
     }
 
     fn invoke(&mut self, id: u64, order: AttemptOrder) {
+        if self.transition == Transition::Pausing {
+            self.summary.held += 1;
+            let ms = self.rng.between(0, 5);
+            return self.after(ms, Item::Held(id, order.token));
+        }
         let Some(owner) = self.owners.get(&id) else { return };
         let records = order.batch.as_slice();
         let shard = owner.shard.clone();
@@ -275,6 +280,10 @@ impl World {
             });
         }
         self.after(ms, Item::CallEnd(call));
+    }
+
+    pub fn held(&mut self, id: u64, token: AttemptToken) {
+        self.drive(id, |machine, now, out| machine.on_held(token, now, out));
     }
 
     pub fn call_end(&mut self, call: u64) {

@@ -4,7 +4,7 @@ use super::owners::{Call, Owner};
 use super::plan::Plan;
 use crate::rig::{BEGIN, mapping};
 use bytes::Bytes;
-use millstream_core::shard::{CommitOrder, CommitToken, ReadOrder};
+use millstream_core::shard::{AttemptToken, CommitOrder, CommitToken, ReadOrder};
 use millstream_testkit::check::{Checkers, DuplicateBound};
 use millstream_testkit::{Event, JournalState, Log, Rng, StreamState};
 use millstream_types::commit::CommitOutcome;
@@ -30,6 +30,8 @@ pub enum Item {
     CommitWrite(u64, Box<CommitOrder>),
     CommitAnswer(u64, CommitToken, CommitOutcome, bool),
     CallEnd(u64),
+    Held(u64, AttemptToken),
+    Drain,
     Tick(u64, Mono),
 }
 
@@ -37,6 +39,7 @@ pub enum Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     None,
+    /// Nothing may start any more; the owners hear of it a moment later.
     Pausing,
     Paused,
     Reconfiguring(u8),
@@ -78,6 +81,7 @@ pub struct Summary {
     pub unknown: u64,
     pub fenced: u64,
     pub pauses: u64,
+    pub held: u64,
     pub factor_changes: u64,
     pub reshards: u64,
     pub trims: u64,
@@ -174,6 +178,8 @@ impl World {
                 self.commit_answer(owner, token, outcome, sync)
             }
             Item::CallEnd(call) => self.call_end(call),
+            Item::Held(owner, token) => self.held(owner, token),
+            Item::Drain => self.drain_late(),
             Item::Tick(owner, at) => self.tick(owner, at),
         }
     }
@@ -345,6 +351,7 @@ impl Summary {
             ("unknown commits", self.unknown),
             ("fenced owners", self.fenced),
             ("pauses", self.pauses),
+            ("held attempts", self.held),
             ("factor changes", self.factor_changes),
             ("reshards", self.reshards),
             ("trims", self.trims),
@@ -366,6 +373,7 @@ impl Summary {
             &mut self.unknown,
             &mut self.fenced,
             &mut self.pauses,
+            &mut self.held,
             &mut self.factor_changes,
             &mut self.reshards,
             &mut self.trims,

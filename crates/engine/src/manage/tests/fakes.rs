@@ -451,6 +451,8 @@ pub(super) struct FakeLive {
     pub(super) states: Mutex<BTreeMap<MappingId, MappingStatus>>,
     pub(super) changes: broadcast::Sender<(MappingId, MappingStatus)>,
     pub(super) invoker: Mutex<Option<Arc<dyn Invoker>>>,
+    /// Revision and what is wanted of every version that was announced.
+    pub(super) announced: Mutex<Vec<(u64, Desired)>>,
 }
 
 impl Default for FakeLive {
@@ -459,6 +461,7 @@ impl Default for FakeLive {
             states: Mutex::default(),
             changes: broadcast::channel(4).0,
             invoker: Mutex::default(),
+            announced: Mutex::default(),
         }
     }
 }
@@ -478,6 +481,12 @@ impl Live for FakeLive {
     fn status(&self, mapping: MappingId) -> MappingStatus {
         let known = self.states.lock().unwrap().get(&mapping).cloned();
         known.unwrap_or_else(|| status(MappingState::Creating, 0))
+    }
+    fn announce(&self, mapping: &Mapping) {
+        self.announced
+            .lock()
+            .unwrap()
+            .push((mapping.revision, mapping.desired));
     }
     async fn shards(&self, _: MappingId) -> Vec<ShardInspection> {
         Vec::new()

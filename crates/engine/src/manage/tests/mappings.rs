@@ -2,6 +2,7 @@
 
 use super::fakes::*;
 use crate::manage::{ManageError, MappingPatch, NewMapping};
+use futures::StreamExt as _;
 use millstream_core::mapping_state::MappingState;
 use millstream_ports::{Catalog as _, SourceError};
 use millstream_types::{Desired, MappingSpec, Position, StartingPosition, Wall};
@@ -400,6 +401,49 @@ async fn pause_resume_and_delete_show_before_the_engine_follows() {
     );
     let inspected = w.manager.inspect_mapping(&ns, &m).await.unwrap();
     assert_eq!(inspected.status.state, MappingState::Deleting);
+}
+
+#[tokio::test]
+async fn what_is_to_start_nothing_is_announced_before_every_answer() {
+    let w = world_with("m").await;
+    let (ns, m) = (namespace(), name("m"));
+    let announced = || std::mem::take(&mut *w.live.announced.lock().unwrap());
+    w.manager.mapping(&ns, &m).await.unwrap();
+    assert_eq!(announced(), [], "what runs needs no announcement");
+
+    let pause = || w.manager.pause_mapping(&ns, &m, None);
+    let paused = pause().await.unwrap().mapping.revision;
+    assert_eq!(announced(), [(paused, Desired::Paused)]);
+    pause().await.unwrap();
+    assert_eq!(
+        announced(),
+        [(paused, Desired::Paused)],
+        "the first call may not be so far yet"
+    );
+    w.manager.mapping(&ns, &m).await.unwrap();
+    w.manager.mappings(&ns, None, 10).await.unwrap();
+    w.manager.inspect_mapping(&ns, &m).await.unwrap();
+    let mut watch = w.manager.watch_mappings(&ns).await.unwrap();
+    watch.next().await.unwrap().unwrap();
+    assert_eq!(announced(), [(paused, Desired::Paused); 4]);
+
+    let patch = MappingPatch {
+        batch_size: Some(Some(7)),
+        ..Default::default()
+    };
+    let update = |validate_only| w.manager.update_mapping(&ns, &m, &patch, None, validate_only);
+    update(true).await.unwrap();
+    assert_eq!(
+        announced(),
+        [(paused, Desired::Paused)],
+        "what is not stored has no version of its own"
+    );
+    let updated = update(false).await.unwrap().mapping.revision;
+    assert_eq!(announced(), [(updated, Desired::Paused)]);
+
+    w.manager.resume_mapping(&ns, &m, None).await.unwrap();
+    let deleted = w.manager.delete_mapping(&ns, &m, None, false).await.unwrap();
+    assert_eq!(announced(), [(deleted.mapping.revision, Desired::Deleted)]);
 }
 
 #[tokio::test]
