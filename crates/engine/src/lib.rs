@@ -16,6 +16,7 @@ mod keeper;
 pub mod manage;
 mod mapping;
 mod node;
+mod queue;
 mod session;
 mod shard;
 mod task;

@@ -31,7 +31,8 @@ impl Session {
         self.valid_until.store(0, Ordering::Release);
     }
 
-    fn valid(&self, now: Mono) -> bool {
+    /// Whether an effect may be started now.
+    pub(crate) fn is_valid(&self, now: Mono) -> bool {
         now.0 < self.valid_until.load(Ordering::Acquire)
     }
 }
@@ -46,7 +47,7 @@ pub(crate) struct HeldLease {
 impl HeldLease {
     /// Whether an effect may be started now.
     pub(crate) fn check(&self, now: Now) -> bool {
-        self.session.valid(now.mono)
+        self.session.is_valid(now.mono)
     }
 }
 
@@ -58,8 +59,8 @@ mod tests {
     fn an_ended_session_allows_nothing() {
         let session = Session::unlimited(Incarnation::from_random(1));
         let shared = session.clone();
-        assert!(session.valid(Mono(u64::MAX - 1)));
+        assert!(session.is_valid(Mono(u64::MAX - 1)));
         shared.end();
-        assert!(!session.valid(Mono(0)));
+        assert!(!session.is_valid(Mono(0)));
     }
 }

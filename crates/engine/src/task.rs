@@ -8,17 +8,24 @@ use tokio::task::JoinHandle;
 
 /// A task that is aborted when its owner lets go of it.
 #[derive(Debug)]
-pub(crate) struct Owned(JoinHandle<()>);
+pub(crate) struct Owned(Option<JoinHandle<()>>);
 
 impl Owned {
     pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(task))
+        Self(Some(tokio::spawn(task)))
+    }
+
+    /// Lets it go on to its end without an owner.
+    pub(crate) fn detach(mut self) {
+        self.0 = None;
     }
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 

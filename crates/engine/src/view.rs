@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use millstream_core::mapping_state::MappingState;
+pub use millstream_core::queue::{QueueSnapshot, SlotActivity, SlotInspection};
 pub use millstream_core::shard::{BatchInspection, Counters, LaneInspection};
-use millstream_ports::{Invoker, PoolStatus};
+use millstream_ports::{Invoker, PoolStatus, QueueDepth};
 use millstream_types::{
     Epoch, FunctionName, Incarnation, Mapping, MappingId, Mark, Namespace, Outcome, Position, RequestId,
     ShardId, Wall,
@@ -54,8 +55,10 @@ pub struct MappingInspection {
     pub mapping: Mapping,
     /// What is observed.
     pub status: MappingStatus,
-    /// Its shards: running, waiting for their parents, and finished.
+    /// Its shards: running, waiting for their parents, and finished. None of a mapping of a queue.
     pub shards: Vec<ShardInspection>,
+    /// What the consumer of its queue does; none of a mapping of a stream, and while it does not run.
+    pub queue: Option<QueueInspection>,
 }
 
 /// What a shard does for a mapping.
@@ -100,6 +103,17 @@ pub struct ShardInspection {
     pub lanes: Vec<LaneInspection>,
     /// The last error of the source, the store or the shard itself.
     pub last_error: Option<String>,
+    /// What the consumer of a queue does, where this stands for one.
+    pub queue: Option<Box<QueueInspection>>,
+}
+
+/// What the consumer of a queue does for a mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueInspection {
+    /// Its slots, concurrency and counts.
+    pub snapshot: QueueSnapshot,
+    /// About how much is in the queue; none if it does not tell in time.
+    pub depth: Option<QueueDepth>,
 }
 
 impl ShardInspection {
@@ -116,6 +130,7 @@ impl ShardInspection {
             buffered_bytes: 0,
             lanes: Vec::new(),
             last_error: None,
+            queue: None,
         }
     }
 }

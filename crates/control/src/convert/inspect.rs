@@ -3,7 +3,8 @@
 use super::{count, mapping, mark, small, timestamp};
 use millstream_api::v1;
 use millstream_engine::view::{
-    BatchInspection, LaneInspection, MappingInspection, MappingView, ShardActivity, ShardInspection,
+    BatchInspection, LaneInspection, MappingInspection, MappingView, QueueInspection, ShardActivity,
+    ShardInspection, SlotActivity, SlotInspection,
 };
 use millstream_types::Position;
 use v1::position::Kind;
@@ -13,11 +14,56 @@ pub(crate) fn to_api(inspection: MappingInspection) -> v1::MappingInspection {
         mapping,
         status,
         shards,
+        queue,
     } = inspection;
     v1::MappingInspection {
         mapping: Some(mapping::to_api(&MappingView { mapping, status })),
         shards: shards.iter().map(shard).collect(),
-        queue: None,
+        queue: queue.as_ref().map(self::queue),
+    }
+}
+
+fn queue(q: &QueueInspection) -> v1::QueueInspection {
+    let s = &q.snapshot;
+    let depth = q.depth.unwrap_or_default();
+    v1::QueueInspection {
+        concurrency: small(s.concurrency),
+        concurrency_reason: s.concurrency_reason.as_str().to_owned(),
+        visible_messages: count(depth.visible),
+        hidden_messages: count(depth.in_flight),
+        delayed_messages: count(depth.delayed),
+        oldest_message_seconds: depth.oldest.map(|age| age.as_secs_f64()),
+        messages_in_flight: small(s.messages_in_flight),
+        batches_in_flight: small(s.batches_in_flight),
+        active_groups: small(s.active_groups),
+        receives_last_hour: count(s.receives_last_hour),
+        slots: s.slots.iter().map(slot).collect(),
+        last_error: s
+            .queue_trouble
+            .clone()
+            .or_else(|| s.function_trouble.clone())
+            .unwrap_or_default(),
+        draining: s.draining,
+    }
+}
+
+fn slot(s: &SlotInspection) -> v1::SlotInspection {
+    let activity = match s.activity {
+        SlotActivity::Receiving => v1::SlotActivity::Receiving,
+        SlotActivity::Filling => v1::SlotActivity::Filling,
+        SlotActivity::Invoking => v1::SlotActivity::Invoking,
+        SlotActivity::Held => v1::SlotActivity::Held,
+        SlotActivity::Settling => v1::SlotActivity::Settling,
+    };
+    v1::SlotInspection {
+        slot: small(s.slot),
+        activity: activity.into(),
+        message_count: small(s.messages),
+        group_count: small(s.groups),
+        request_id: s.request_id.map_or_else(String::new, |id| id.to_string()),
+        since: Some(timestamp(s.since)),
+        next_time: s.next.map(timestamp),
+        reason: s.reason.clone().unwrap_or_default(),
     }
 }
 

@@ -189,6 +189,12 @@ impl QueueMachine {
         self.slots[slot].settlement.waiting() + self.orders.values().map(in_order).sum::<usize>()
     }
 
+    /// What is wrong with the queue; none once a receive works again.
+    #[must_use]
+    pub fn queue_trouble(&self) -> Option<&str> {
+        self.queue_trouble.as_deref()
+    }
+
     /// Bytes of messages held in memory, as they will be in events.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {

@@ -302,12 +302,17 @@ impl Manager {
         name: &MappingName,
     ) -> Result<MappingInspection, ManageError> {
         let mapping = self.ports.catalog.mapping(namespace, name).await?;
-        let shards = self.ports.live.shards(mapping.id).await;
+        let mut shards = self.ports.live.shards(mapping.id).await;
+        let mut queue = None;
+        if mapping.spec.source.kind().is_queue() {
+            queue = shards.drain(..).find_map(|s| s.queue).map(|q| *q);
+        }
         let MappingView { mapping, status } = self.view(mapping);
         Ok(MappingInspection {
             mapping,
             status,
             shards,
+            queue,
         })
     }
 

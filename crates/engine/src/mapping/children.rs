@@ -1,15 +1,64 @@
 //! The consumers of a mapping's shards: starting them, and taking note of how they end.
 
+use crate::queue::QueueMsg;
 use crate::shard::ShardMsg;
+use crate::view::ShardInspection;
 use millstream_core::reconcile::Slot;
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_types::{Mono, ShardId};
 use ractor::{ActorId, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The consumer of a shard, or of a whole queue.
+#[derive(Clone)]
+pub(super) enum Consumer {
+    Shard(ActorRef<ShardMsg>),
+    Queue(ActorRef<QueueMsg>),
+}
+
+impl Consumer {
+    fn id(&self) -> ActorId {
+        match self {
+            Self::Shard(actor) => actor.get_id(),
+            Self::Queue(actor) => actor.get_id(),
+        }
+    }
+
+    // In all of these: if it is gone already, its end is on its way to the supervisor.
+    fn drain(&self) {
+        let _ = match self {
+            Self::Shard(actor) => actor.cast(ShardMsg::Drain).is_ok(),
+            Self::Queue(actor) => actor.cast(QueueMsg::Drain).is_ok(),
+        };
+    }
+
+    /// Gives back memory; a queue's messages cannot be read again before their time, so it keeps them.
+    pub(super) fn shed(&self) {
+        if let Self::Shard(actor) = self {
+            let _ = actor.cast(ShardMsg::Shed);
+        }
+    }
+
+    pub(super) fn set_visibility_timeout(&self, timeout: Duration) {
+        if let Self::Queue(actor) = self {
+            let _ = actor.cast(QueueMsg::Visibility(timeout));
+        }
+    }
+
+    pub(super) async fn inspect(&self, within: Duration) -> Option<ShardInspection> {
+        let within = Some(within);
+        let answer = match self {
+            Self::Shard(actor) => actor.call(ShardMsg::Inspect, within).await.ok(),
+            Self::Queue(actor) => actor.call(QueueMsg::Inspect, within).await.ok(),
+        };
+        answer.and_then(|a| a.success_or(()).ok())
+    }
+}
 
 /// A consumer that runs.
 pub(super) struct Child {
-    pub(super) actor: ActorRef<ShardMsg>,
+    pub(super) actor: Consumer,
     pub(super) run: u64,
 }
 
@@ -30,15 +79,8 @@ impl Children {
         self.runs
     }
 
-    pub(super) fn started(
-        &mut self,
-        shard: &ShardId,
-        actor: ActorRef<ShardMsg>,
-        run: u64,
-        generation: u64,
-        now: Mono,
-    ) {
-        self.by_actor.insert(actor.get_id(), (shard.clone(), run));
+    pub(super) fn started(&mut self, shard: &ShardId, actor: Consumer, run: u64, generation: u64, now: Mono) {
+        self.by_actor.insert(actor.id(), (shard.clone(), run));
         self.running.insert(shard.clone(), Child { actor, run });
         self.slots.insert(shard.clone(), Slot::Running { generation });
         self.restarts
@@ -48,8 +90,7 @@ impl Children {
 
     pub(super) fn drain(&mut self, shard: &ShardId) {
         if let Some(child) = self.running.get(shard) {
-            // If it is gone already, its end is on its way here.
-            let _ = child.actor.cast(ShardMsg::Drain);
+            child.actor.drain();
             self.slots.insert(shard.clone(), Slot::Draining);
         }
     }
@@ -87,7 +128,7 @@ impl Children {
         self.is_current(&shard, run).then_some(shard)
     }
 
-    pub(super) fn actors(&self) -> impl Iterator<Item = (&ShardId, &ActorRef<ShardMsg>)> {
+    pub(super) fn actors(&self) -> impl Iterator<Item = (&ShardId, &Consumer)> {
         self.running.iter().map(|(shard, child)| (shard, &child.actor))
     }
 

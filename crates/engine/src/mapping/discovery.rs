@@ -4,16 +4,30 @@ use super::supervisor::MappingMsg;
 use crate::context::Context;
 use crate::task::Owned;
 use millstream_core::restart::{RestartPolicy, Restarts};
-use millstream_ports::{SourceError, StreamSource};
+use millstream_ports::{QueueAttributes, QueueSource, SourceError, StreamSource};
 use millstream_types::{Mapping, ShardId, ShardInfo};
 use ractor::ActorRef;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the settings of a queue are asked for.
+const ATTRIBUTES_EVERY: Duration = Duration::from_secs(60);
 
 /// What was found out.
 pub(crate) struct Discovered {
-    pub(crate) source: Arc<dyn StreamSource>,
+    pub(crate) source: Source,
+    /// Of a stream.
     pub(crate) shards: Vec<ShardInfo>,
+}
+
+/// What a mapping reads.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// A stream.
+    Stream(Arc<dyn StreamSource>),
+    /// A queue, with its settings as they were last.
+    Queue(Arc<dyn QueueSource>, QueueAttributes),
 }
 
 /// What an earlier process left.
@@ -74,6 +88,9 @@ async fn follow(
     supervisor: &ActorRef<MappingMsg>,
     restarts: &mut Restarts,
 ) -> Result<(), SourceError> {
+    if mapping.spec.source.kind().is_queue() {
+        return follow_queue(context, mapping, supervisor, restarts).await;
+    }
     let source = context
         .ports
         .sources
@@ -83,13 +100,40 @@ async fn follow(
         let shards = source.shards().await?;
         *restarts = Restarts::new(RestartPolicy::default(), context.now().mono);
         let found = Discovered {
-            source: source.clone(),
+            source: Source::Stream(source.clone()),
             shards,
         };
         if supervisor.cast(MappingMsg::Discovered(Ok(found))).is_err() {
             return Ok(());
         }
         source.shards_changed().await;
+    }
+}
+
+/// The same for a queue, which has no shards: its settings may change.
+async fn follow_queue(
+    context: &Context,
+    mapping: &Mapping,
+    supervisor: &ActorRef<MappingMsg>,
+    restarts: &mut Restarts,
+) -> Result<(), SourceError> {
+    loop {
+        let queue = context
+            .ports
+            .sources
+            .queue(&mapping.namespace, &mapping.spec.source)
+            .await?;
+        let attributes = queue.attributes().await?;
+        *restarts = Restarts::new(RestartPolicy::default(), context.now().mono);
+        let found = Discovered {
+            source: Source::Queue(queue, attributes),
+            shards: Vec::new(),
+        };
+        if supervisor.cast(MappingMsg::Discovered(Ok(found))).is_err() {
+            return Ok(());
+        }
+        let again = context.now().mono.plus(ATTRIBUTES_EVERY);
+        context.ports.clock.sleep_until(again).await;
     }
 }
 

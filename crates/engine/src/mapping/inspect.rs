@@ -1,14 +1,13 @@
 //! Gathers the inside of a mapping's shards: from their consumers where they run, from the journal where not.
 
+use super::children::Consumer;
 use crate::context::Context;
-use crate::shard::ShardMsg;
 use crate::view::{ShardActivity, ShardInspection};
 use futures::future::join_all;
 use millstream_core::reconcile::Slot;
 use millstream_core::shard::{LaneInspection, stored_checkpoint};
 use millstream_types::durable::ShardRecord;
 use millstream_types::{MappingId, ShardId};
-use ractor::ActorRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ pub(super) struct Known {
     pub(super) mapping: MappingId,
     pub(super) listed: Vec<ShardId>,
     pub(super) slots: BTreeMap<ShardId, Slot>,
-    pub(super) running: Vec<(ShardId, ActorRef<ShardMsg>)>,
+    pub(super) running: Vec<(ShardId, Consumer)>,
     pub(super) paused: bool,
 }
 
@@ -36,10 +35,10 @@ pub(super) async fn gather(known: Known) -> Vec<ShardInspection> {
         .await
         .unwrap_or_default();
     let stored: BTreeMap<ShardId, ShardRecord> = stored.into_iter().collect();
-    let asked = known.running.iter().map(|(shard, actor)| async move {
-        let answer = actor.call(ShardMsg::Inspect, Some(ANSWER_WITHIN)).await;
-        Some((shard.clone(), answer.ok().and_then(|a| a.success_or(()).ok())?))
-    });
+    let asked = known
+        .running
+        .iter()
+        .map(|(shard, actor)| async move { Some((shard.clone(), actor.inspect(ANSWER_WITHIN).await?)) });
     let mut shown: BTreeMap<ShardId, ShardInspection> = join_all(asked).await.into_iter().flatten().collect();
     let names = known.listed.iter().chain(known.slots.keys()).chain(stored.keys());
     for shard in names {

@@ -1,23 +1,24 @@
 //! The supervisor of one mapping: reconciles what is wanted with what runs, and restarts what fails.
 
-use super::children::Children;
+use super::children::{Children, Consumer};
 use super::conditions::{
     Conditions, FUNCTION_UNAVAILABLE, RECORDS_LOST, SHARD_RESTARTING, SOURCE_UNAVAILABLE, STORE_UNAVAILABLE,
 };
-use super::discovery::{self, Discovered, Stored};
+use super::discovery::{self, Discovered, Source, Stored};
 use super::inspect;
 use crate::board::Observed;
 use crate::context::Context;
 use crate::keeper::KeeperMsg;
 use crate::node::NodeMsg;
-use crate::shard::{ConsumerArgs, ShardConsumer, ShardEvent, ShardMsg};
+use crate::queue::{QueueArgs, QueueConsumer};
+use crate::shard::{ConsumerArgs, ShardConsumer, ShardEvent};
 use crate::task::{Owned, Timer};
 use crate::view::ShardInspection;
 use millstream_core::lineage::to_start;
 use millstream_core::mapping_state::{Applied, Facts, LastProcessing, Processed};
 use millstream_core::reconcile::{Slot, Step, Wanted, deadline, plan, quiet};
 use millstream_core::shard::StopReason;
-use millstream_ports::{CatalogError, StreamSource};
+use millstream_ports::CatalogError;
 use millstream_types::{Desired, Mapping, Position, ShardId, ShardInfo};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::sync::Arc;
@@ -69,7 +70,7 @@ pub(crate) struct MappingSupervisor;
 /// Its state.
 pub(crate) struct SupervisorState {
     args: SupervisorArgs,
-    source: Option<Arc<dyn StreamSource>>,
+    source: Option<Source>,
     listed: Vec<ShardInfo>,
     stored: Option<Stored>,
     children: Children,
@@ -142,7 +143,7 @@ impl Actor for MappingSupervisor {
             MappingMsg::Close(done) => state.closing = Some(done),
             MappingMsg::Shed => {
                 for (_, actor) in state.children.actors() {
-                    let _ = actor.cast(ShardMsg::Shed);
+                    actor.shed();
                 }
                 return Ok(());
             }
@@ -184,6 +185,11 @@ impl Actor for MappingSupervisor {
     }
 }
 
+/// What stands for the one consumer of a queue where consumers of shards are kept.
+fn queue_place() -> Option<ShardId> {
+    ShardId::new("queue").ok()
+}
+
 impl SupervisorState {
     fn set(&mut self, kind: &'static str, shard: Option<&ShardId>, message: Option<String>) {
         let now = self.args.context.now().wall;
@@ -209,6 +215,11 @@ impl SupervisorState {
     fn on_discovered(&mut self, found: Result<Discovered, String>) {
         match found {
             Ok(found) => {
+                if let Source::Queue(_, attributes) = &found.source {
+                    for (_, consumer) in self.children.actors() {
+                        consumer.set_visibility_timeout(attributes.visibility_timeout);
+                    }
+                }
                 self.source = Some(found.source);
                 self.listed = found.shards;
                 self.set(SOURCE_UNAVAILABLE, None, None);
@@ -275,15 +286,7 @@ impl SupervisorState {
             generation: mapping.generation,
             closing: self.closing.is_some(),
         };
-        let startable = match (&self.source, &self.stored, &mapping.start) {
-            (Some(_), Some(_), Some(start)) => to_start(
-                &self.listed,
-                start,
-                &self.children.finished(),
-                &self.children.busy(),
-            ),
-            _ => Vec::new(),
-        };
+        let startable = self.startable();
         let steps = plan(
             wanted,
             &self.children.slots,
@@ -321,22 +324,60 @@ impl SupervisorState {
         );
     }
 
+    /// What could be started now, were it wanted.
+    fn startable(&self) -> Vec<(ShardId, Position)> {
+        let (Some(source), Some(_)) = (&self.source, &self.stored) else {
+            return Vec::new();
+        };
+        let busy = self.children.busy();
+        match (source, &self.args.mapping.start) {
+            (Source::Stream(_), Some(start)) => {
+                to_start(&self.listed, start, &self.children.finished(), &busy)
+            }
+            (Source::Queue(..), _) if busy.is_empty() => queue_place()
+                .map(|place| (place, Position::Trim))
+                .into_iter()
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     async fn start(&mut self, shard: ShardId, start: Position, myself: &ActorRef<MappingMsg>) {
         let Some(source) = self.source.clone() else { return };
         let run = self.children.next_run();
-        let args = ConsumerArgs {
-            context: self.args.context.clone(),
-            mapping: self.args.mapping.clone(),
-            shard: shard.clone(),
-            start,
-            source,
-            keeper: self.args.keeper.clone(),
-            supervisor: myself.clone(),
-            run,
+        let (context, mapping) = (self.args.context.clone(), self.args.mapping.clone());
+        let (supervisor, generation) = (myself.clone(), mapping.generation);
+        let started = match source {
+            Source::Stream(source) => {
+                let args = ConsumerArgs {
+                    context,
+                    mapping,
+                    shard: shard.clone(),
+                    start,
+                    source,
+                    keeper: self.args.keeper.clone(),
+                    supervisor,
+                    run,
+                };
+                let started = myself.spawn_linked(None, ShardConsumer, args).await;
+                started.map(|(actor, _)| Consumer::Shard(actor))
+            }
+            Source::Queue(source, attributes) => {
+                let args = QueueArgs {
+                    context,
+                    mapping,
+                    place: shard.clone(),
+                    source,
+                    visibility_timeout: attributes.visibility_timeout,
+                    supervisor,
+                    run,
+                };
+                let started = myself.spawn_linked(None, QueueConsumer, args).await;
+                started.map(|(actor, _)| Consumer::Queue(actor))
+            }
         };
-        let generation = self.args.mapping.generation;
-        match myself.spawn_linked(None, ShardConsumer, args).await {
-            Ok((actor, _)) => {
+        match started {
+            Ok(actor) => {
                 let now = self.args.context.now().mono;
                 self.children.started(&shard, actor, run, generation, now);
             }

@@ -477,6 +477,7 @@ impl ConsumerState {
             buffered_bytes: snapshot.buffered_bytes,
             lanes: snapshot.lanes,
             last_error: self.last_error.clone(),
+            queue: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Whether attempts fail, told when it changes but not more often than twice a second: batches that fail and
 /// succeed in turn must not flood those who watch.
 #[derive(Debug, Default)]
-pub(super) struct Health {
+pub(crate) struct Health {
     told: Option<(bool, Mono)>,
     pending: bool,
 }
@@ -14,7 +14,7 @@ pub(super) struct Health {
 impl Health {
     const INTERVAL: Duration = Duration::from_millis(500);
 
-    pub(super) fn news(&mut self, failed: Option<bool>, now: Mono) -> Option<bool> {
+    pub(crate) fn news(&mut self, failed: Option<bool>, now: Mono) -> Option<bool> {
         let failed = failed?;
         let early = self.told.is_some_and(|(_, at)| now < at.plus(Self::INTERVAL));
         self.pending = self.told.is_none_or(|(told, _)| told != failed);
@@ -26,7 +26,7 @@ impl Health {
         Some(failed)
     }
 
-    pub(super) fn due(&self) -> Option<Mono> {
+    pub(crate) fn due(&self) -> Option<Mono> {
         self.told
             .filter(|_| self.pending)
             .map(|(_, at)| at.plus(Self::INTERVAL))

@@ -5,4 +5,6 @@ mod feed;
 mod health;
 mod worker;
 
+pub(crate) use health::Health;
+
 pub(crate) use consumer::{ConsumerArgs, ShardConsumer, ShardEvent, ShardMsg};

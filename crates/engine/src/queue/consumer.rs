@@ -1,0 +1,341 @@
+//! The owner of one mapping's queue: turns messages into inputs of the queue machine, and carries out its actions.
+
+use super::calls::Calls;
+use super::worker::{Job, QueueWorker};
+use crate::board::ShardGauge;
+use crate::budget::Reservation;
+use crate::context::Context;
+use crate::failpoint;
+use crate::mapping::MappingMsg;
+use crate::shard::{Health, ShardEvent};
+use crate::task::{Owned, Timer};
+use crate::view::{QueueInspection, ShardActivity, ShardInspection};
+use millstream_core::queue::{
+    Action, AttemptOrder, AttemptReport, EntryAnswer, OrderId, QueueConfig, QueueMachine, ReceiveOrder,
+    ReceiveReport,
+};
+use millstream_core::shard::StopReason;
+use millstream_core::verdict::QueueVerdict;
+use millstream_ports::QueueSource;
+use millstream_types::function::function_arn;
+use millstream_types::{Mapping, ShardId};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long an inspection waits for the queue to tell how much is in it.
+const DEPTH_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a consumer is told.
+pub(crate) enum QueueMsg {
+    /// A receive ended.
+    Received(ReceiveReport),
+    /// An attempt ended; with the reason if the function could not be called.
+    Attempt(AttemptReport, Option<String>),
+    /// A worker is gone. If it had reported, the report came before this.
+    WorkerGone(ActorId),
+    /// A delete ended.
+    Deleted(OrderId, Vec<EntryAnswer>),
+    /// A change of visibility ended.
+    Shown(OrderId, Vec<EntryAnswer>),
+    /// The queue's visibility timeout is now this.
+    Visibility(Duration),
+    /// The machine's deadline.
+    Tick,
+    /// Let what runs end, then stop.
+    Drain,
+    /// Show the inside.
+    Inspect(RpcReplyPort<ShardInspection>),
+}
+
+/// What a consumer is made of.
+pub(crate) struct QueueArgs {
+    pub(crate) context: Arc<Context>,
+    pub(crate) mapping: Mapping,
+    /// What stands for the queue where the supervisor keeps shards.
+    pub(crate) place: ShardId,
+    pub(crate) source: Arc<dyn QueueSource>,
+    pub(crate) visibility_timeout: Duration,
+    pub(crate) supervisor: ActorRef<MappingMsg>,
+    /// Tells this consumer from earlier ones.
+    pub(crate) run: u64,
+}
+
+/// Consumes one queue for one mapping.
+pub(crate) struct QueueConsumer;
+
+/// Its state.
+pub(crate) struct QueueState {
+    args: QueueArgs,
+    machine: QueueMachine,
+    job: Arc<Job>,
+    calls: Calls,
+    receiving: BTreeMap<OrderId, (oneshot::Sender<()>, Owned)>,
+    workers: BTreeMap<ActorId, OrderId>,
+    timer: Timer,
+    held: Reservation,
+    gauge: Arc<Mutex<ShardGauge>>,
+    health: Health,
+    unreachable: bool,
+    trouble: Option<String>,
+    draining: bool,
+}
+
+impl Actor for QueueConsumer {
+    type Msg = QueueMsg;
+    type State = QueueState;
+    type Arguments = QueueArgs;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<QueueMsg>,
+        args: QueueArgs,
+    ) -> Result<QueueState, ActorProcessingErr> {
+        let (context, mapping) = (args.context.clone(), &args.mapping);
+        let config = QueueConfig::new(mapping.generation, &mapping.spec, args.visibility_timeout);
+        let job = Job {
+            context: context.clone(),
+            namespace: mapping.namespace.clone(),
+            mapping: mapping.name.clone(),
+            id: mapping.id,
+            function: mapping.spec.function.clone(),
+            function_arn: function_arn(&mapping.spec.function).into(),
+            report_item_failures: mapping.spec.report_batch_item_failures,
+            shape: config.shape.clone(),
+        };
+        let calls = Calls {
+            source: args.source.clone(),
+            clock: context.ports.clock.clone(),
+            shape: config.shape.clone(),
+        };
+        let gauge = context.board.gauge(mapping.id, &args.place);
+        let machine = QueueMachine::new(config, context.ports.entropy.next_u128(), context.now());
+        Ok(QueueState {
+            machine,
+            job: Arc::new(job),
+            calls,
+            receiving: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            timer: Timer::default(),
+            held: Reservation::none(&context.budget),
+            gauge,
+            health: Health::default(),
+            unreachable: false,
+            trouble: None,
+            draining: false,
+            args,
+        })
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<QueueMsg>,
+        state: &mut QueueState,
+    ) -> Result<(), ActorProcessingErr> {
+        let mut actions = Vec::new();
+        let now = state.args.context.now();
+        state.machine.start(now, &mut actions);
+        state.carry_out(actions, &myself).await
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<QueueMsg>,
+        message: QueueMsg,
+        state: &mut QueueState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let QueueMsg::Inspect(reply) = message {
+            state.inspect(reply);
+            return Ok(());
+        }
+        let actions = state.input(message);
+        state.carry_out(actions, &myself).await
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<QueueMsg>,
+        event: SupervisionEvent,
+        _: &mut QueueState,
+    ) -> Result<(), ActorProcessingErr> {
+        // Supervision overtakes messages: the worker's report may still be in the mailbox, so look after it.
+        if let SupervisionEvent::ActorTerminated(who, ..) | SupervisionEvent::ActorFailed(who, _) = event {
+            let _ = myself.cast(QueueMsg::WorkerGone(who.get_id()));
+        }
+        Ok(())
+    }
+}
+
+impl QueueState {
+    fn input(&mut self, message: QueueMsg) -> Vec<Action> {
+        let (now, mut out) = (self.args.context.now(), Vec::new());
+        let machine = &mut self.machine;
+        match message {
+            QueueMsg::Received(report) => {
+                failpoint::hit("queue_consumer.received", self.args.mapping.name.as_str());
+                self.receiving.remove(&report.id);
+                machine.on_receive(report, now, &mut out);
+            }
+            QueueMsg::Attempt(report, unreachable) => {
+                failpoint::hit("queue_consumer.attempt", self.args.mapping.name.as_str());
+                machine.on_attempt(report, now, &mut out);
+                self.note_function(unreachable);
+            }
+            QueueMsg::WorkerGone(worker) => {
+                if let Some(id) = self.workers.remove(&worker) {
+                    // If the report came, the machine does not know the order any more. If none came, the fault was
+                    // ours and costs nothing.
+                    let verdict = QueueVerdict::Throttled {
+                        retry_after: None,
+                        unreachable: None,
+                    };
+                    let started = now.wall;
+                    machine.on_attempt(AttemptReport { id, verdict, started }, now, &mut out);
+                }
+            }
+            QueueMsg::Deleted(id, answers) => machine.on_delete(id, &answers, now, &mut out),
+            QueueMsg::Shown(id, answers) => machine.on_visibility(id, &answers, now, &mut out),
+            QueueMsg::Visibility(timeout) => machine.set_visibility_timeout(timeout),
+            QueueMsg::Tick => {
+                self.timer.fired();
+                machine.on_tick(now, &mut out);
+            }
+            QueueMsg::Drain => {
+                self.draining = true;
+                machine.drain(now, &mut out);
+            }
+            QueueMsg::Inspect(_) => {}
+        }
+        out
+    }
+
+    async fn carry_out(
+        &mut self,
+        actions: Vec<Action>,
+        myself: &ActorRef<QueueMsg>,
+    ) -> Result<(), ActorProcessingErr> {
+        let mut stopped = false;
+        for action in actions {
+            match action {
+                Action::Receive(order) => self.receive(order, myself),
+                Action::CutShort(id) => {
+                    if let Some((cut, task)) = self.receiving.remove(&id) {
+                        // The task goes on until it has answered, which it does at once now.
+                        let _ = cut.send(());
+                        task.detach();
+                    }
+                }
+                Action::Invoke(order) => self.invoke(order, myself).await?,
+                Action::Delete(order) => {
+                    let (calls, myself) = (self.calls.clone(), myself.clone());
+                    tokio::spawn(async move {
+                        let answers = calls.delete(&order).await;
+                        let _ = myself.cast(QueueMsg::Deleted(order.id, answers));
+                    });
+                }
+                Action::ChangeVisibility(order) => {
+                    let (calls, myself) = (self.calls.clone(), myself.clone());
+                    tokio::spawn(async move {
+                        let answers = calls.change_visibility(&order).await;
+                        let _ = myself.cast(QueueMsg::Shown(order.id, answers));
+                    });
+                }
+                Action::Stopped(_) => stopped = true,
+            }
+        }
+        self.publish(myself);
+        if stopped {
+            self.tell(ShardEvent::Stopped(StopReason::Drained));
+            myself.stop(None);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, order: ReceiveOrder, myself: &ActorRef<QueueMsg>) {
+        let (cut, cut_short) = oneshot::channel();
+        let (calls, myself, id) = (self.calls.clone(), myself.clone(), order.id);
+        let task = Owned::spawn(async move {
+            let result = calls.receive(order, cut_short).await;
+            let _ = myself.cast(QueueMsg::Received(ReceiveReport { id, result }));
+        });
+        self.receiving.insert(id, (cut, task));
+    }
+
+    async fn invoke(
+        &mut self,
+        order: AttemptOrder,
+        myself: &ActorRef<QueueMsg>,
+    ) -> Result<(), ActorProcessingErr> {
+        let id = order.id;
+        let args = (self.job.clone(), order, myself.clone());
+        let (worker, _) = myself.spawn_linked(None, QueueWorker, args).await?;
+        self.workers.insert(worker.get_id(), id);
+        Ok(())
+    }
+
+    fn note_function(&mut self, unreachable: Option<String>) {
+        if unreachable.is_some() || self.unreachable {
+            self.unreachable = unreachable.is_some();
+            self.tell(ShardEvent::Function(unreachable));
+        }
+    }
+
+    /// After every input: memory, counts, health, and the next deadline.
+    fn publish(&mut self, myself: &ActorRef<QueueMsg>) {
+        self.held.set(self.machine.buffered_bytes());
+        let counters = self.machine.counters().common();
+        self.gauge.lock().unwrap_or_else(PoisonError::into_inner).counters = counters;
+        let now = self.args.context.now();
+        if let Some(failed) = self.health.news(self.machine.last_attempt_failed(), now.mono) {
+            self.tell(ShardEvent::Health { failed });
+        }
+        let trouble = self.machine.queue_trouble().map(str::to_owned);
+        if trouble != self.trouble {
+            self.trouble.clone_from(&trouble);
+            self.tell(ShardEvent::Source(trouble));
+        }
+        let deadline = self.machine.deadline().into_iter().chain(self.health.due()).min();
+        let myself = myself.clone();
+        self.timer.set(&self.args.context.ports.clock, deadline, move || {
+            let _ = myself.cast(QueueMsg::Tick);
+        });
+    }
+
+    fn tell(&self, event: ShardEvent) {
+        let message = MappingMsg::Shard {
+            shard: self.args.place.clone(),
+            run: self.args.run,
+            event,
+        };
+        // A supervisor that is gone takes its children with it.
+        let _ = self.args.supervisor.cast(message);
+    }
+
+    /// Answers from a task of its own: the queue is asked how much is in it.
+    fn inspect(&self, reply: RpcReplyPort<ShardInspection>) {
+        let activity = if self.draining {
+            ShardActivity::Draining
+        } else {
+            ShardActivity::Running
+        };
+        let snapshot = self.machine.snapshot(self.args.context.now());
+        let mut inspection = ShardInspection::idle(self.args.place.clone(), activity);
+        inspection.buffered_bytes = snapshot.buffered_bytes;
+        inspection.last_error = snapshot
+            .queue_trouble
+            .clone()
+            .or_else(|| snapshot.function_trouble.clone());
+        let (source, clock) = (self.args.source.clone(), self.args.context.ports.clock.clone());
+        tokio::spawn(async move {
+            let late = clock.sleep_until(clock.now().mono.plus(DEPTH_WITHIN));
+            let depth = tokio::select! {
+                depth = source.depth() => depth.ok(),
+                () = late => None,
+            };
+            inspection.queue = Some(Box::new(QueueInspection { snapshot, depth }));
+            let _ = reply.send(inspection);
+        });
+    }
+}

@@ -1,0 +1,125 @@
+//! Runs one attempt of one batch of messages, reports it, and ends.
+
+use super::consumer::QueueMsg;
+use crate::context::Context;
+use millstream_core::event::QueueEventShape;
+use millstream_core::queue::{AttemptOrder, AttemptReport};
+use millstream_core::verdict::{QueueVerdict, queue_verdict};
+use millstream_ports::Body;
+use millstream_types::{
+    FunctionName, Invocation, MappingId, MappingName, Message, Namespace, Outcome, Payload,
+};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Beyond a function's timeout, how long a target may take to answer before it is taken for hung.
+const TARGET_GRACE: Duration = Duration::from_secs(15);
+
+/// What all attempts of one queue have in common.
+pub(super) struct Job {
+    pub(super) context: Arc<Context>,
+    pub(super) namespace: Namespace,
+    pub(super) mapping: MappingName,
+    pub(super) id: MappingId,
+    pub(super) function: FunctionName,
+    pub(super) function_arn: Arc<str>,
+    pub(super) report_item_failures: bool,
+    pub(super) shape: Arc<QueueEventShape>,
+}
+
+/// One attempt.
+pub(super) struct QueueWorker;
+
+impl Actor for QueueWorker {
+    type Msg = ();
+    type State = Option<(Arc<Job>, AttemptOrder, ActorRef<QueueMsg>)>;
+    type Arguments = (Arc<Job>, AttemptOrder, ActorRef<QueueMsg>);
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<()>,
+        args: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(Some(args))
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<()>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some((job, order, consumer)) = state.take() {
+            crate::failpoint::hit("queue_worker.start", job.mapping.as_str());
+            let report = attempt(&job, order).await;
+            // A consumer that is gone needs no report: the messages come again when their visibility timeout ends.
+            let _ = consumer.cast(QueueMsg::Attempt(report.0, report.1));
+        }
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+/// Runs the attempt; the second value tells why the function could not be called at all.
+async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<String>) {
+    let now = job.context.now();
+    let report = |verdict| AttemptReport {
+        id: order.id,
+        verdict,
+        started: now.wall,
+    };
+    let held = |unreachable| {
+        report(QueueVerdict::Throttled {
+            retry_after: None,
+            unreachable,
+        })
+    };
+    if !job.context.session.is_valid(now.mono) {
+        return (held(None), None);
+    }
+    let pool = match job.context.pools.get(&job.namespace, &job.function) {
+        Ok(pool) => pool,
+        Err(why) => return (held(Some(why.clone())), Some(why)),
+    };
+    let payload = match pool.invoker.body() {
+        Body::Records => Payload::Messages(order.messages.clone()),
+        Body::Json => Payload::Json(job.shape.encode(&order.messages)),
+    };
+    let invocation = Invocation {
+        function_arn: job.function_arn.clone(),
+        payload,
+        request_id: order.request_id,
+        attempt: receives(&order.messages),
+        timeout: pool.timeout,
+        trace: None,
+        idempotency_key: idempotency_key(job, &order.messages),
+        lease: None,
+    };
+    let clock = &job.context.ports.clock;
+    let hung = clock.sleep_until(now.mono.plus(pool.timeout).plus(TARGET_GRACE));
+    let outcome = tokio::select! {
+        outcome = pool.invoker.invoke(invocation) => outcome,
+        () = hung => Outcome::Timeout { after: pool.timeout },
+    };
+    let unreachable = match &outcome {
+        Outcome::Unreachable { reason } => Some(reason.clone()),
+        _ => None,
+    };
+    let verdict = queue_verdict(&outcome, &order.messages, job.report_item_failures);
+    (report(verdict), unreachable)
+}
+
+/// A queue counts attempts per message; a batch is at the attempt of its message that was received most often.
+fn receives(messages: &[Message]) -> u32 {
+    let counts = messages.iter().map(|m| m.system.receive_count);
+    counts.max().unwrap_or(1).max(1)
+}
+
+/// Batches are put together anew on every receive, so only a batch of one has a key that comes again.
+fn idempotency_key(job: &Job, messages: &[Message]) -> Arc<str> {
+    match messages {
+        [] => format!("{}/empty", job.id).into(),
+        [one] => format!("{}/{}", job.id, one.id).into(),
+        [first, .., last] => format!("{}/{}..{}/{}", job.id, first.id, last.id, messages.len()).into(),
+    }
+}
