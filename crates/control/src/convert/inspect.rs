@@ -153,6 +153,7 @@ mod tests {
             buffered_bytes: 10,
             lanes: Vec::new(),
             last_error: None,
+            queue: None,
         }
     }
 
