@@ -97,6 +97,10 @@ async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<Strin
     };
     let clock = &job.context.ports.clock;
     let hung = clock.sleep_until(now.mono.plus(pool.timeout).plus(TARGET_GRACE));
+    if !job.context.gates.pass(job.id) {
+        // Held until the drain that follows the closing of the gate gives the messages back.
+        return (held(None), None);
+    }
     let outcome = tokio::select! {
         outcome = pool.invoker.invoke(invocation) => outcome,
         () = hung => Outcome::Timeout { after: pool.timeout },

@@ -340,7 +340,7 @@ impl Summary {
         }
     }
 
-    fn counts(&self) -> [(&'static str, u64); 16] {
+    fn counts(&self) -> [(&'static str, u64); 17] {
         [
             ("records", self.records),
             ("discards", self.discards),
@@ -362,7 +362,7 @@ impl Summary {
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 16] {
+    fn counts_mut(&mut self) -> [&mut u64; 17] {
         [
             &mut self.records,
             &mut self.discards,
