@@ -50,6 +50,11 @@ impl ManualClock {
 
     /// Moves to the earliest deadline somebody sleeps for; false if nobody does.
     pub fn advance_to_next(&self) -> bool {
+        self.advance_towards_next(Duration::MAX)
+    }
+
+    /// The same, but by `most` at once: work that is slow in real time does not meet a deadline far away.
+    pub fn advance_towards_next(&self, most: Duration) -> bool {
         let next = self
             .state()
             .sleepers
@@ -58,7 +63,7 @@ impl ManualClock {
             .map(|s| s.0)
             .min();
         let Some(next) = next else { return false };
-        let by = next.since(self.now().mono);
+        let by = next.since(self.now().mono).min(most);
         self.advance(by);
         true
     }

@@ -58,9 +58,9 @@ impl World {
         let clock = self.clock.clone();
         let ticking = tokio::spawn(async move {
             loop {
-                // Lets everything that can run do so, then jumps to whatever is waited for next.
+                // Lets everything that can run do so, then moves towards whatever is waited for next.
                 tokio::time::sleep(Duration::from_millis(2)).await;
-                clock.advance_to_next();
+                clock.advance_towards_next(Duration::from_secs(10));
             }
         });
         Running {
@@ -169,7 +169,7 @@ impl Running {
         self.node
             .take()
             .unwrap()
-            .shutdown(Duration::from_secs(3600))
+            .shutdown(Duration::from_secs(100_000))
             .await
     }
 
