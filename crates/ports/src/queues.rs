@@ -1,6 +1,6 @@
 //! The built-in broker's queues, as their senders and owners use them.
 
-use crate::{EntryError, QueueDepth};
+use crate::{Credit, EntryError, QueueDepth};
 use async_trait::async_trait;
 use bytes::Bytes;
 use millstream_types::message::MessageAttributes;
@@ -89,7 +89,8 @@ pub enum SendError {
     Unavailable(String),
 }
 
-/// Why a call about queues failed.
+/// Why a call about queues failed. A wrong field is named as in [`QueueSpec`] (of its redrive:
+/// `redrive.dead_letter_queue`, `redrive.max_receive_count`), in [`ReceiveOptions`], or as the parameter of the call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// No such queue.
@@ -146,6 +147,9 @@ pub struct ReceiveOptions {
     pub wait: Option<Duration>,
     /// How long they stay hidden, 0 to 43,200 s; none: the queue's own.
     pub visibility: Option<Duration>,
+    /// Most bytes of bodies and attributes together, though the first message may exceed it; none: no limit. What
+    /// does not fit is not received.
+    pub max_bytes: Option<usize>,
 }
 
 /// One message as it lies in its queue, seen without receiving it.
@@ -173,7 +177,8 @@ pub enum MessageState {
 /// Administers, fills and empties queues.
 #[async_trait]
 pub trait Queues: Send + Sync + 'static {
-    /// Makes a queue.
+    /// Makes a queue. With `validate_only` everything is checked and nothing is made; what would be is returned, with
+    /// revision 0.
     ///
     /// # Errors
     /// [`QueueError::Invalid`], [`QueueError::AlreadyExists`], or the store's.
@@ -182,6 +187,7 @@ pub trait Queues: Send + Sync + 'static {
         namespace: &Namespace,
         name: &QueueName,
         spec: QueueSpec,
+        validate_only: bool,
     ) -> Result<QueueDescription, QueueError>;
 
     /// Tells about a queue.
@@ -203,7 +209,8 @@ pub trait Queues: Send + Sync + 'static {
     ) -> Result<Vec<QueueDescription>, QueueError>;
 
     /// Replaces the settings. A new visibility timeout or delay counts for messages received or sent from now on; a
-    /// new retention for all.
+    /// new retention for all. With `validate_only` everything is checked and nothing is changed; what would be is
+    /// returned, with the present revision.
     ///
     /// # Errors
     /// [`QueueError::NotFound`], [`QueueError::Invalid`], [`QueueError::Conflict`], or the store's.
@@ -213,6 +220,7 @@ pub trait Queues: Send + Sync + 'static {
         name: &QueueName,
         spec: QueueSpec,
         expected: Option<u64>,
+        validate_only: bool,
     ) -> Result<QueueDescription, QueueError>;
 
     /// Removes a queue with all its messages.
@@ -276,8 +284,9 @@ pub trait Queues: Send + Sync + 'static {
         entries: &[(Receipt, Duration)],
     ) -> Result<Vec<Result<(), EntryError>>, QueueError>;
 
-    /// Up to `limit` messages (1 to 100) in the order in which they were sent, without any effect, and where to go
-    /// on; none after the last. `after` is what an earlier page returned.
+    /// Messages in the order in which they were sent, without any effect, as many as the credit allows (1 to 100,
+    /// bytes as in [`ReceiveOptions::max_bytes`]), and where to go on; none after the last. `after` is what an
+    /// earlier page returned.
     ///
     /// # Errors
     /// [`QueueError::NotFound`], [`QueueError::Invalid`] if `after` is none of this queue's, or the store's.
@@ -286,6 +295,6 @@ pub trait Queues: Send + Sync + 'static {
         namespace: &Namespace,
         name: &QueueName,
         after: Option<&[u8]>,
-        limit: usize,
+        credit: Credit,
     ) -> Result<(Vec<PeekedMessage>, Option<Vec<u8>>), QueueError>;
 }
