@@ -25,8 +25,9 @@ pub trait QueueSource: Send + Sync + 'static {
     /// empty if none came. Of a FIFO queue: in order within each group, and none of a group of which a message is
     /// still hidden by an earlier receive.
     ///
-    /// When the future is dropped, messages may have been received all the same; they come again when their
-    /// visibility timeout ends.
+    /// Whoever does not want to wait any more drops the future. A source must then see to it that nothing stays hidden
+    /// for that: what it has handed out, or may yet hand out, to this call it shows again (visibility zero) by itself,
+    /// as soon as it can. Where it cannot, messages come again when their visibility timeout ends.
     ///
     /// # Errors
     /// Any [`SourceError`].

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use millstream_ports::{Body, InvokeFactory, Invoker, PoolStatus};
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
-use millstream_types::{Function, Invocation, Mark, Outcome, Payload, Record};
+use millstream_types::{Function, Invocation, Mark, Message, Outcome, Payload, Record};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -48,7 +48,16 @@ pub struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     rules: Vec<Rule>,
-    used: BTreeMap<Mark, u32>,
+    used: BTreeMap<String, u32>,
+}
+
+/// A record or message, as a script sees it.
+struct Item<'a> {
+    /// Tells it from all others.
+    key: String,
+    /// What a report calls it.
+    id: String,
+    data: &'a [u8],
 }
 
 impl Script {
@@ -70,18 +79,48 @@ impl Script {
 
     /// What comes of one attempt with these records: the first record at fault decides.
     pub fn answer(&mut self, records: &[Record]) -> Outcome {
-        let Some((mark, fault)) = records.iter().find_map(|r| Some((r.mark, self.fault_of(r)?))) else {
+        let item = |r: &'_ Record| (r.mark.to_string(), r.mark.seq.to_string());
+        let items: Vec<Item<'_>> = records
+            .iter()
+            .map(|r| {
+                let (key, id) = item(r);
+                Item {
+                    key,
+                    id,
+                    data: &r.data,
+                }
+            })
+            .collect();
+        self.decide(&items)
+    }
+
+    /// The same of messages.
+    pub fn answer_messages(&mut self, messages: &[Message]) -> Outcome {
+        let items: Vec<Item<'_>> = messages
+            .iter()
+            .map(|m| Item {
+                key: m.id.to_string(),
+                id: m.id.to_string(),
+                data: &m.body,
+            })
+            .collect();
+        self.decide(&items)
+    }
+
+    fn decide(&mut self, items: &[Item<'_>]) -> Outcome {
+        let Some((first, fault)) = items.iter().find_map(|i| Some((i, self.fault_of(i)?))) else {
             return Outcome::Response(Bytes::from_static(b"{}"));
         };
-        let reported: Vec<Mark> = match fault {
-            Fault::Report => records
+        let reported: Vec<&str> = match fault {
+            Fault::Report => items
                 .iter()
-                .filter(|r| self.fault_of(r) == Some(Fault::Report))
-                .map(|r| r.mark)
+                .filter(|i| self.fault_of(i) == Some(Fault::Report))
+                .map(|i| i.id.as_str())
                 .collect(),
             _ => Vec::new(),
         };
-        *self.used.entry(mark).or_default() += 1;
+        let report = report_of_ids(&reported);
+        *self.used.entry(first.key.clone()).or_default() += 1;
         match fault {
             Fault::Error => raised("Scripted"),
             Fault::Timeout => Outcome::Timeout {
@@ -91,18 +130,18 @@ impl Script {
             Fault::Unreachable => Outcome::Unreachable {
                 reason: "scripted".to_owned(),
             },
-            Fault::Report => report_of(&reported),
+            Fault::Report => report,
             Fault::Answer(body) => Outcome::Response(body),
         }
     }
 
-    fn fault_of(&self, record: &Record) -> Option<Fault> {
+    fn fault_of(&self, item: &Item<'_>) -> Option<Fault> {
         let fits =
-            |text: &str| text.is_empty() || record.data.windows(text.len()).any(|w| w == text.as_bytes());
+            |text: &str| text.is_empty() || item.data.windows(text.len()).any(|w| w == text.as_bytes());
         match &self.rules.iter().find(|r| fits(&r.payload_contains))?.behaviour {
             Behaviour::Always(fault) => Some(fault.clone()),
             Behaviour::Times(times, fault) => {
-                (self.used.get(&record.mark).copied().unwrap_or(0) < *times).then(|| fault.clone())
+                (self.used.get(&item.key).copied().unwrap_or(0) < *times).then(|| fault.clone())
             }
         }
     }
@@ -111,14 +150,23 @@ impl Script {
 /// A response that reports these records as failed (semantics, section 8).
 #[must_use]
 pub fn report_of(failed: &[Mark]) -> Outcome {
+    let ids: Vec<String> = failed.iter().map(|m| m.seq.to_string()).collect();
+    report_of_ids(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A response that reports what has these ids as failed.
+#[must_use]
+pub fn report_of_ids(failed: &[&str]) -> Outcome {
     let items: Vec<String> = failed
         .iter()
-        .map(|m| format!(r#"{{"itemIdentifier":"{}"}}"#, m.seq))
+        .map(|id| format!(r#"{{"itemIdentifier":"{id}"}}"#))
         .collect();
     Outcome::Response(format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(",")).into())
 }
 
-fn raised(error_type: &str) -> Outcome {
+/// A function that throws an error of this type.
+#[must_use]
+pub fn raised(error_type: &str) -> Outcome {
     Outcome::FunctionError(FunctionError {
         kind: FunctionErrorKind::Raised,
         error_type: error_type.to_owned(),

@@ -4,8 +4,10 @@
 //! - [`Script`] and [`ScriptedFunction`]: functions that fail as told;
 //! - [`MemoryJournal`] and [`MemoryStream`]: the durable parts, which can lose power, lie about a commit, or
 //!   lose records to retention. Each is a plain sync state (for simulations) with a port round it;
-//! - [`Log`] and [`check`]: what happened, and the invariants of `reliability.md` 3.4 over it. Simulations and
-//!   the kill loop judge with the same code.
+//! - [`QueueState`] and [`MemoryQueue`]: the same for queues, with SQS's rules; [`MessageFunction`]: a function for
+//!   their messages that takes its time;
+//! - [`Log`], [`QueueLog`] and [`check`]: what happened, and the invariants of `reliability.md` 3.4 over it.
+//!   Simulations and the kill loop judge with the same code.
 
 pub mod check;
 mod clock;
@@ -14,14 +16,22 @@ mod function;
 mod journal;
 mod journal_port;
 mod log;
+mod messages;
+mod queue;
+mod queue_log;
+mod queue_port;
 mod stream;
 mod stream_port;
 
 pub use clock::ManualClock;
 pub use entropy::{Rng, SeededEntropy};
-pub use function::{Behaviour, Fault, Rule, Script, ScriptedFunction, report_of};
+pub use function::{Behaviour, Fault, Rule, Script, ScriptedFunction, raised, report_of, report_of_ids};
 pub use journal::{CommitNumber, JournalState, Write};
 pub use journal_port::{CommitFault, MemoryJournal};
 pub use log::{CallResult, Event, Given, Log, Progress};
+pub use messages::{MessageCall, MessageFunction, Reply};
+pub use queue::{QueueState, StoredMessage, message_number, receipt_number};
+pub use queue_log::{BatchResult, Delivery, QueueEvent, QueueLog};
+pub use queue_port::{Asked, EntryTrouble, MemoryQueue, MemoryQueues, ReceiveTrouble};
 pub use stream::StreamState;
 pub use stream_port::MemoryStream;

@@ -8,7 +8,7 @@ fn what_succeeds_is_deleted() {
     rig.send(3).run_for(100);
     assert_eq!(rig.batches(), [vec![1, 2, 3]]);
     assert_eq!(rig.deletes(), [1, 2, 3]);
-    assert!(rig.queue.messages.is_empty() && rig.changes().is_empty());
+    assert!(rig.queue.is_empty() && rig.changes().is_empty());
 }
 
 #[test]

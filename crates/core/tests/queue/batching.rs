@@ -60,7 +60,7 @@ fn several_receives_fill_a_batch_beyond_ten() {
     assert_eq!(filling.map(|s| s.messages).sum::<u32>(), 37);
     assert_eq!(snapshot.messages_in_flight, 37);
     rig.run_for(3_000);
-    assert_eq!(rig.queue.deleted.len(), 137);
+    assert_eq!(rig.queue.deleted().len(), 137);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn ten_thousand_messages_are_one_batch() {
     rig.send(10_000).run_for(10);
     assert_eq!(rig.sent.len(), 1);
     assert_eq!(rig.sent[0].messages.len(), 10_000);
-    assert_eq!(rig.queue.deleted.len(), 10_000);
+    assert_eq!(rig.queue.deleted().len(), 10_000);
 }
 
 /// The window begins as the previous invocation completes; one that passed with nothing begins with the next message.
@@ -137,7 +137,7 @@ fn an_event_is_at_most_6_mb_and_what_does_not_fit_comes_next() {
         .map(|m| m.system.receive_count)
         .collect();
     assert_eq!(counts, [1; 4], "kept, not given back");
-    assert_eq!(rig.queue.deleted.len(), 10);
+    assert_eq!(rig.queue.deleted().len(), 10);
 }
 
 #[test]
@@ -160,12 +160,12 @@ fn a_message_that_never_fits_fails_unsent_and_the_rest_goes_on() {
     config.limits.event_bytes = 2_000;
     let mut rig = Rig::with(config, always(ok()));
     let now = rig.now.wall;
-    rig.queue.max_receives = Some(2);
+    rig.queue.set_max_receives(Some(2));
     rig.send(1);
     rig.queue.send(None, &[b'x'; 3_000], now);
     rig.send(1).run_for(70_000);
     assert_eq!(rig.batches(), [[1], [3]]);
-    assert_eq!(rig.queue.dead_letters, [2]);
+    assert_eq!(rig.queue.dead_letters(), [2]);
     assert_eq!(rig.machine.counters().failures, 2);
     assert!(rig.changes().is_empty(), "left alone");
 }
@@ -187,7 +187,7 @@ fn memory_is_bounded_by_messages_and_bytes() {
         while !rig.hanging.is_empty() {
             rig.release(0, ok()).run_for(10);
         }
-        assert_eq!(rig.queue.deleted.len(), 200, "and it goes on");
+        assert_eq!(rig.queue.deleted().len(), 200, "and it goes on");
     }
 }
 

@@ -25,7 +25,7 @@ fn what_arrives_after_the_drain_is_given_back() {
     assert_eq!(rig.asked, [(1_000, Asked::Visibility(vec![(1, 0), (2, 0)]))]);
     assert_eq!(rig.stopped, Some(StopReason::Drained));
     assert!(rig.sent.is_empty());
-    assert!(rig.queue.messages.values().all(|m| m.visible_at <= rig.now.mono));
+    assert!(rig.queue.messages().all(|m| m.visible_at <= rig.now.mono));
 }
 
 #[test]
@@ -65,8 +65,7 @@ fn a_filling_batch_and_a_held_one_go_back() {
     assert_eq!((rig.sent.len(), rig.machine.counters().returned), (sent, 13));
     assert!(
         rig.queue
-            .messages
-            .values()
+            .messages()
             .all(|m| m.visible_at <= rig.now.mono && m.receives == 1)
     );
 }

@@ -50,7 +50,7 @@ fn what_is_deleted_and_what_comes_back() {
         let again = rig.sent.get(1).map(Sent::numbers).unwrap_or_default();
         assert_eq!(again, back, "{what}");
         assert!(rig.sent.get(1).is_none_or(|s| s.at == 30_000), "{what}");
-        assert!(rig.queue.messages.is_empty(), "{what}");
+        assert!(rig.queue.is_empty(), "{what}");
     }
 }
 
@@ -67,9 +67,9 @@ fn a_poisonous_message_goes_to_the_dead_letter_queue_of_its_queue() {
         let bad: Vec<u64> = sent.numbers().into_iter().filter(|n| *n == 2).collect();
         Some((0, report(&bad)))
     });
-    rig.queue.max_receives = Some(3);
+    rig.queue.set_max_receives(Some(3));
     rig.send(3).run_for(200_000);
-    assert_eq!(rig.queue.dead_letters, [2]);
+    assert_eq!(rig.queue.dead_letters(), [2]);
     assert_eq!(rig.batches(), [vec![1, 2, 3], vec![2], vec![2]]);
     assert_eq!(rig.times(), [0, 30_000, 60_000]);
 }
@@ -95,7 +95,7 @@ fn visibility_over_the_length_of_an_invocation() {
         let got: Vec<(u64, u64)> = rig.changes().iter().map(|(at, _, s)| (*at, *s)).collect();
         assert_eq!(got, changes, "{length} ms, {outcome:?}");
         assert_eq!(rig.times().get(1).copied(), again, "{length} ms, {outcome:?}");
-        assert_eq!(rig.queue.deleted.len(), 1);
+        assert_eq!(rig.queue.deleted().len(), 1);
     }
 }
 
@@ -130,12 +130,12 @@ fn deletes_are_of_ten_at_most_and_tried_again_each_by_itself() {
     let mut rig = Rig::new(spec, 30, always(ok()));
     rig.queue_down = true;
     rig.send(25).run_for(3_000);
-    assert!(rig.queue.deleted.is_empty() && rig.deletes().len() > 25);
+    assert!(rig.queue.deleted().is_empty() && rig.deletes().len() > 25);
     assert_eq!(rig.snapshot().slots[0].activity, SlotActivity::Settling);
     assert_eq!(rig.snapshot().slots[0].messages, 25);
     rig.queue_down = false;
     rig.run_for(10_000);
-    assert_eq!(rig.queue.deleted.len(), 25);
+    assert_eq!(rig.queue.deleted().len(), 25);
     assert_eq!(
         (rig.machine.counters().deleted, rig.machine.counters().undeleted),
         (25, 0)
@@ -155,7 +155,7 @@ fn a_delete_is_given_up_when_the_message_is_visible_anyway() {
     rig.queue_down = false;
     rig.run_for(100_000);
     assert_eq!((rig.times().len(), rig.machine.counters().undeleted), (2, 1));
-    assert!(rig.queue.messages.is_empty());
+    assert!(rig.queue.is_empty());
     assert_eq!(rig.snapshot().messages_in_flight, 0);
 }
 

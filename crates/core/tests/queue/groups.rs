@@ -60,7 +60,7 @@ fn one_of_three_groups_fails_with_reports() {
     rig.run_for(20_000);
     assert_eq!(rig.batches()[1..], [vec![2]]);
     assert_eq!(rig.times(), [0, 30_000]);
-    assert!(rig.queue.messages.is_empty());
+    assert!(rig.queue.is_empty());
 }
 
 /// What a function is to do: stop at the first failure, and report it and all that it did not process.
@@ -109,18 +109,18 @@ fn a_failing_group_never_delays_another() {
             rig.send_to(&["a", "c"]);
         }
         rig.run_for(5_000);
-        let left: Vec<u64> = rig.queue.messages.keys().copied().collect();
+        let left: Vec<u64> = rig.queue.messages().map(|m| m.number).collect();
         assert_eq!(left, [2, 5], "b2 is hidden, b5 is behind it");
         assert!(rig.sent.iter().all(|s| s.numbers() != [5]));
-        rig.queue.max_receives = Some(4);
+        rig.queue.set_max_receives(Some(4));
         rig.run_for(130_000);
-        assert_eq!(rig.queue.dead_letters, [2]);
+        assert_eq!(rig.queue.dead_letters(), [2]);
         assert_eq!(
             rig.sent.last().unwrap().numbers(),
             [5],
             "freed by the dead-letter queue"
         );
-        assert!(rig.queue.messages.is_empty());
+        assert!(rig.queue.is_empty());
         assert_eq!(rig.snapshot().active_groups, 0);
     }
 }
@@ -132,7 +132,7 @@ fn groups_run_side_by_side_each_in_order() {
         rig.send_to(&["a", "b", "c", "d"]);
     }
     rig.run_for(5_100);
-    assert_eq!(rig.queue.deleted.len(), 20, "five rounds of four");
+    assert_eq!(rig.queue.deleted().len(), 20, "five rounds of four");
     assert_eq!(rig.most_running, 4, "as many as there are active groups");
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     for sent in &rig.sent {
@@ -150,7 +150,7 @@ fn maximum_concurrency_bounds_the_groups() {
     });
     let mut rig = Rig::new(spec, 30, |_| Some((1_000, ok())));
     rig.send_to(&["a", "b", "c", "d", "e"]).run_for(5_000);
-    assert_eq!((rig.most_running, rig.queue.deleted.len()), (2, 5));
+    assert_eq!((rig.most_running, rig.queue.deleted().len()), (2, 5));
 }
 
 /// The next messages of a group may arrive before the answer to the delete that freed it.
@@ -159,7 +159,7 @@ fn the_next_batch_of_a_group_waits_for_the_last_delete_of_the_one_before() {
     let mut rig = Rig::new(reporting(false), 30, |_| Some((100, ok())));
     rig.hold_deletes = true;
     rig.send_to(&["a", "a"]).run_for(1_000);
-    assert_eq!(rig.queue.deleted.len(), 2, "carried out, not answered");
+    assert_eq!(rig.queue.deleted().len(), 2, "carried out, not answered");
     rig.send_to(&["a", "b"]).run_for(1_000);
     assert_eq!(rig.sent.len(), 1, "received, and held back");
     assert_eq!(rig.snapshot().messages_in_flight, 4);
@@ -190,7 +190,7 @@ fn what_became_visible_during_its_invocation_is_not_sent_beside_it() {
         [vec![1, 2], vec![1, 2]],
         "at least once, one after the other"
     );
-    assert!(rig.queue.messages.is_empty());
+    assert!(rig.queue.is_empty());
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn what_was_carried_over_does_not_overtake_a_failure() {
     assert!(rig.asked.contains(&(0, Asked::Visibility(vec![(6, 0)]))));
     rig.run_for(60_000);
     assert_eq!(rig.batches()[2..], [vec![1, 6]]);
-    assert!(rig.queue.messages.is_empty());
+    assert!(rig.queue.is_empty());
 }
 
 #[test]

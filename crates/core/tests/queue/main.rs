@@ -13,7 +13,6 @@ mod basics;
 mod batching;
 mod draining;
 mod failures;
-mod fake;
 mod groups;
 mod polling;
 mod rig;

@@ -21,7 +21,7 @@ fn an_idle_queue_has_one_long_poll() {
 fn after_a_burst_it_goes_back_to_one() {
     let mut rig = Rig::new(standard(|_| {}), 30, always(ok()));
     rig.send(500).run_for(10);
-    assert_eq!(rig.queue.deleted.len(), 500);
+    assert_eq!(rig.queue.deleted().len(), 500);
     assert_eq!(rig.polls.len(), 5, "as many as there are slots");
     rig.run_for(21_000);
     assert_eq!(rig.polls.len(), 1);
@@ -49,7 +49,7 @@ fn a_queue_that_fails_is_asked_again_with_growing_pauses_and_by_one() {
     rig.receive_fault = None;
     rig.send(10).run_for(80_000);
     assert_eq!(
-        (rig.queue.deleted.len(), rig.snapshot().queue_trouble),
+        (rig.queue.deleted().len(), rig.snapshot().queue_trouble),
         (110, None)
     );
 }
@@ -63,7 +63,7 @@ fn a_queue_that_is_gone_is_looked_for_slowly_and_found() {
     assert!((6..=20).contains(&tried), "{tried}");
     rig.receive_fault = None;
     rig.send(1).run_for(80_000);
-    assert_eq!(rig.queue.deleted.len(), 1);
+    assert_eq!(rig.queue.deleted().len(), 1);
 }
 
 #[test]

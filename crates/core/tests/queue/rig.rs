@@ -1,13 +1,14 @@
 //! Drives one queue machine by hand: a queue in memory, a function that is a closure, and time that jumps to whatever
 //! happens next.
 
-use crate::fake::{FakeQueue, number};
 use bytes::Bytes;
 use millstream_core::queue::{
     Action, AttemptReport, EntryAnswer, OrderId, QueueConfig, QueueMachine, QueueSnapshot, ReceiveFault,
     ReceiveOrder, ReceiveReport, Received, StopReason,
 };
 use millstream_core::verdict::queue_verdict;
+use millstream_ports::EntryError;
+use millstream_testkit::{QueueState, message_number, receipt_number};
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use millstream_types::{
     FunctionName, MappingSpec, Message, Mono, Now, Outcome, QueueName, Receipt, RequestId, SourceArn, Wall,
@@ -31,7 +32,7 @@ pub struct Sent {
 
 impl Sent {
     pub fn numbers(&self) -> Vec<u64> {
-        self.messages.iter().map(number).collect()
+        self.messages.iter().map(message_number).collect()
     }
 }
 
@@ -48,7 +49,7 @@ pub type Function = Box<dyn FnMut(&Sent) -> Option<(u64, Outcome)>>;
 
 pub struct Rig {
     pub machine: QueueMachine,
-    pub queue: FakeQueue,
+    pub queue: QueueState,
     pub now: Now,
     pub sent: Vec<Sent>,
     /// With the time in ms.
@@ -96,7 +97,7 @@ impl Rig {
         };
         let mut rig = Self {
             machine: QueueMachine::new(config.clone(), 1, now),
-            queue: FakeQueue::new(config.fifo, config.visibility_timeout),
+            queue: QueueState::new(config.fifo, config.visibility_timeout),
             now,
             sent: Vec::new(),
             asked: Vec::new(),
@@ -221,7 +222,7 @@ impl Rig {
                 }
             }
             Action::Delete(order) => {
-                let numbers = order.receipts.iter().map(numbered).collect();
+                let numbers = order.receipts.iter().map(receipt_number).collect();
                 self.asked.push((at, Asked::Delete(numbers)));
                 let answers: Vec<_> = order.receipts.iter().map(|r| self.delete(r)).collect();
                 if self.hold_deletes {
@@ -235,7 +236,7 @@ impl Rig {
                 let entries = order
                     .entries
                     .iter()
-                    .map(|(r, d)| (numbered(r), d.as_secs()))
+                    .map(|(r, d)| (receipt_number(r), d.as_secs()))
                     .collect();
                 self.asked.push((at, Asked::Visibility(entries)));
                 let answers: Vec<_> = order.entries.iter().map(|(r, d)| self.change(r, *d)).collect();
@@ -250,14 +251,14 @@ impl Rig {
         if self.queue_down {
             return EntryAnswer::Unavailable("down".to_owned());
         }
-        self.queue.delete(receipt, self.now.mono)
+        answer(self.queue.delete(receipt, self.now.mono))
     }
 
     fn change(&mut self, receipt: &Receipt, hidden: Duration) -> EntryAnswer {
         if self.queue_down {
             return EntryAnswer::Unavailable("down".to_owned());
         }
-        self.queue.change(receipt, hidden, self.now.mono)
+        answer(self.queue.change_visibility(receipt, hidden, self.now.mono))
     }
 
     /// Answers deletes that were left unanswered.
@@ -300,7 +301,7 @@ impl Rig {
             let result = match &self.receive_fault {
                 Some(fault) => Err(fault.clone()),
                 None => {
-                    let got = self.queue.receive(order.max, self.now.mono, self.now.wall, None);
+                    let got = self.queue.receive(order.max, self.now, None);
                     if got.is_empty() && until > self.now.mono {
                         continue;
                     }
@@ -353,8 +354,13 @@ impl Rig {
     }
 }
 
-fn numbered(receipt: &Receipt) -> u64 {
-    receipt.0.split_once(':').unwrap().0.parse().unwrap()
+/// What an entry of a delete or change of visibility is answered.
+pub fn answer(result: Result<(), EntryError>) -> EntryAnswer {
+    match result {
+        Ok(()) => EntryAnswer::Done,
+        Err(EntryError::Receipt(_)) => EntryAnswer::ReceiptInvalid,
+        Err(EntryError::Unavailable(why)) => EntryAnswer::Unavailable(why),
+    }
 }
 
 /// A mapping of a standard queue with AWS's defaults, changed as the test likes.

@@ -41,7 +41,7 @@ fn maximum_concurrency_is_met_exactly_and_never_exceeded() {
         Some((100, ok()))
     });
     rig.send(200).run_for(60_000);
-    assert_eq!((rig.most_running, rig.queue.deleted.len()), (2, 200));
+    assert_eq!((rig.most_running, rig.queue.deleted().len()), (2, 200));
     assert_eq!(rig.snapshot().concurrency_reason, ScaleReason::MaximumConcurrency);
 }
 
@@ -71,7 +71,7 @@ fn it_shrinks_when_idle() {
     assert!(rig.snapshot().concurrency >= 305);
     rig.run_for(600_000);
     let snapshot = rig.snapshot();
-    assert_eq!(rig.queue.deleted.len(), 3_000);
+    assert_eq!(rig.queue.deleted().len(), 3_000);
     assert_eq!(
         (snapshot.concurrency, snapshot.concurrency_reason),
         (5, ScaleReason::Idle)

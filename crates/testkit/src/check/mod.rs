@@ -13,6 +13,7 @@ mod monotonic;
 mod no_loss;
 mod pause;
 mod prefix;
+pub mod queue;
 mod retries;
 #[cfg(test)]
 mod tests;
@@ -25,14 +26,17 @@ use std::fmt;
 /// What must always hold; the numbers are those of `reliability.md` 3.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
-    /// I1: when all is quiet, every record succeeded, was filtered, was discarded, or fell out of retention.
+    /// I1: when all is quiet, every record succeeded, was filtered, was discarded, or fell out of retention; every
+    /// message was deleted or is a dead letter.
     NoLoss,
     /// I2: the checkpoint is within the finished prefix; here per lane as well.
     Prefix,
     /// I3: the checkpoint never goes back.
     Monotonic,
-    /// I4: records of one key succeed in order, and never run concurrently.
+    /// I4: records of one key (messages of one group) succeed in order, and never run concurrently.
     KeyOrder,
+    /// I7: a message is deleted only after its success.
+    Deletes,
     /// I8: the documents at the destination are those of the discards, and no record is given up twice.
     Discards,
     /// I9: no more attempts than allowed, and their count survives a restart.
@@ -41,6 +45,8 @@ pub enum Invariant {
     Lineage,
     /// I11: nothing is done twice but what was lost from memory.
     Duplicates,
+    /// I12: no more batches are in flight than allowed.
+    InFlight,
     /// I15: nothing starts from the answer to a pause until it is over, and nothing runs once it is complete.
     Pause,
 }
@@ -64,10 +70,12 @@ impl fmt::Display for Invariant {
             Self::Prefix => "I2",
             Self::Monotonic => "I3",
             Self::KeyOrder => "I4",
+            Self::Deletes => "I7",
             Self::Discards => "I8",
             Self::Retries => "I9",
             Self::Lineage => "I10",
             Self::Duplicates => "I11",
+            Self::InFlight => "I12",
             Self::Pause => "I15",
         };
         write!(f, "{number} ({self:?})")
