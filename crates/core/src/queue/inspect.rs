@@ -39,7 +39,8 @@ pub struct QueueCounters {
     pub returned: u64,
     /// Messages never sent that came back because they could not be kept hidden for longer.
     pub dropped: u64,
-    /// Messages left alone on receipt, because another of their group is being worked on or has failed.
+    /// Messages left alone on receipt: another of their group is being worked on or has failed, or they came once more
+    /// into the same batch.
     pub left: u64,
     /// Visibility timeouts extended.
     pub renewals: u64,

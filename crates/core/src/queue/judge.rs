@@ -2,13 +2,17 @@
 
 use super::item::{Item, Leaving};
 use super::machine::{Mode, Order, QueueMachine};
-use super::orders::{Action, AttemptReport};
+use super::orders::{Action, AttemptReport, Obstacle, OrderId};
 use super::poll::take;
 use super::slot::Phase;
 use crate::backoff::throttle_delay;
 use crate::verdict::QueueVerdict;
 use millstream_types::Now;
 use std::time::Duration;
+
+/// How long a batch is held that was not let go. A drain is on its way then, so this bounds only how often it is tried
+/// in vain until that comes.
+const NOT_LET_GO: Duration = Duration::from_secs(1);
 
 impl QueueMachine {
     /// An attempt ended.
@@ -23,12 +27,37 @@ impl QueueMachine {
         self.advance(out);
     }
 
+    /// An attempt came to nothing: its batch is held and sent again. That is no throttle: it says nothing about the
+    /// function, and nothing is counted.
+    pub fn on_held(&mut self, id: OrderId, why: Obstacle, now: Now, out: &mut Vec<Action>) {
+        self.begin(now);
+        if let Some(Order::Attempt { slot }) =
+            take(&mut self.orders, id, |o| matches!(o, Order::Attempt { .. }))
+        {
+            let (delay, reason) = match why {
+                Obstacle::NotLetGo => {
+                    self.counters.attempts = self.counters.attempts.saturating_sub(1);
+                    (NOT_LET_GO, "the mapping is being paused or removed")
+                }
+                Obstacle::Fault => {
+                    let s = &mut self.slots[slot];
+                    s.throttles = s.throttles.saturating_add(1);
+                    let delay = throttle_delay(s.throttles, None, self.ids.jitter());
+                    (delay, "its attempt was lost by a fault of this node")
+                }
+            };
+            self.hold(slot, delay, true, reason.to_owned());
+            self.touch(slot, out);
+        }
+        self.advance(out);
+    }
+
     fn judge(&mut self, slot: usize, verdict: QueueVerdict) {
         match verdict {
             QueueVerdict::Throttled {
                 retry_after,
                 unreachable,
-            } => return self.hold(slot, retry_after, unreachable),
+            } => return self.throttled(slot, retry_after, unreachable),
             QueueVerdict::Done => self.finish(slot, &[]),
             QueueVerdict::Partial { failed } => self.finish(slot, &failed),
             QueueVerdict::Failed { error } => {
@@ -94,33 +123,40 @@ impl QueueMachine {
     }
 
     /// No capacity: nothing was spent, so nothing is given up (semantics, section 10).
-    fn hold(&mut self, slot: usize, retry_after: Option<Duration>, unreachable: Option<String>) {
+    fn throttled(&mut self, slot: usize, retry_after: Option<Duration>, unreachable: Option<String>) {
         self.counters.throttles += 1;
-        let place = self.next_id();
         let s = &mut self.slots[slot];
         s.throttles = s.throttles.saturating_add(1);
         let delay = throttle_delay(s.throttles, retry_after, self.ids.jitter());
-        s.not_before = self.now.mono.plus(delay);
-        s.hold = Some((place, retry_after.is_some()));
-        s.reason = Some(match &unreachable {
+        let reason = match &unreachable {
             Some(why) => format!("the function cannot be reached: {why}"),
             None => "the function has no more capacity".to_owned(),
-        });
+        };
         if let Some(why) = unreachable {
             self.function_trouble = Some(why);
         }
-        self.held.insert((place, slot));
-        self.set_phase(slot, Phase::Held);
+        self.hold(slot, delay, retry_after.is_some(), reason);
         self.scaler.on_throttle(self.in_use.running);
     }
 
+    /// Keeps a batch until it is sent again; `patient` if it is not to go before its time.
+    fn hold(&mut self, slot: usize, delay: Duration, patient: bool, reason: String) {
+        let place = self.next_id();
+        let s = &mut self.slots[slot];
+        s.not_before = self.now.mono.plus(delay);
+        s.hold = Some((place, patient));
+        s.reason = Some(reason);
+        self.held.insert((place, slot));
+        self.set_phase(slot, Phase::Held);
+    }
+
     /// An attempt ended, so there is room for another: the batch that waits longest need not wait for its time, unless
-    /// the target said when.
+    /// it is to.
     fn wake_held(&mut self) {
         if self.mode != Mode::Running {
             return;
         }
-        let willing = |(_, slot): &&(u64, usize)| self.slots[*slot].hold.is_some_and(|(_, asked)| !asked);
+        let willing = |(_, slot): &&(u64, usize)| self.slots[*slot].hold.is_some_and(|(_, patient)| !patient);
         if let Some((_, slot)) = self.held.iter().find(willing).copied() {
             self.slots[slot].not_before = self.now.mono;
             self.woken.push(slot);

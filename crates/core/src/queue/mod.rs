@@ -11,6 +11,7 @@
 //! - after a failure a message is left alone: it comes back when its visibility timeout ends. Only what a heartbeat
 //!   had added is taken off again;
 //! - a throttle spends nothing: the batch is held, kept hidden, and sent again;
+//! - a message that comes twice into one batch is sent once, and deleted by its newest receipt;
 //! - only messages that were never sent to the function are given back at once, on drain;
 //! - of a FIFO queue, a message group is in one batch at most, until the last of its deletes has been answered; no
 //!   message overtakes a failed one of its group; no group waits for the failure of another.
@@ -36,7 +37,7 @@ pub use config::{QueueConfig, QueueLimits};
 pub use inspect::{QueueCounters, QueueSnapshot, SlotActivity, SlotInspection};
 pub use machine::QueueMachine;
 pub use orders::{
-    Action, AttemptOrder, AttemptReport, DeleteOrder, EntryAnswer, OrderId, ReceiveFault, ReceiveOrder,
-    ReceiveReport, Received, StopReason, VisibilityOrder,
+    Action, AttemptOrder, AttemptReport, DeleteOrder, EntryAnswer, Obstacle, OrderId, ReceiveFault,
+    ReceiveOrder, ReceiveReport, Received, StopReason, VisibilityOrder,
 };
 pub use scaler::ScaleReason;

@@ -88,7 +88,8 @@ pub enum ReceiveFault {
     NoSuchQueue(String),
 }
 
-/// Run one attempt, and answer with [`super::QueueMachine::on_attempt`].
+/// Run one attempt, and answer with [`super::QueueMachine::on_attempt`], or with [`super::QueueMachine::on_held`] if it
+/// came to nothing.
 #[derive(Clone, Debug)]
 pub struct AttemptOrder {
     /// Its number.
@@ -106,10 +107,19 @@ pub struct AttemptOrder {
 pub struct AttemptReport {
     /// Its number.
     pub id: OrderId,
-    /// What it means ([`crate::verdict::queue_verdict`]). An attempt lost by a fault of ours counts as throttled.
+    /// What it means ([`crate::verdict::queue_verdict`]).
     pub verdict: QueueVerdict,
     /// When it was sent.
     pub started: Wall,
+}
+
+/// Why an attempt came to nothing, though not for want of capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Obstacle {
+    /// It was not let go: the mapping is being paused or removed, or this node may not work. It has not happened.
+    NotLetGo,
+    /// A fault of ours ended it. Perhaps the function was called; nobody heard the answer.
+    Fault,
 }
 
 /// Delete, and answer with [`super::QueueMachine::on_delete`].

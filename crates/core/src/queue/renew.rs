@@ -58,10 +58,9 @@ impl QueueMachine {
     pub(super) fn renewed(&mut self, slot: usize, keys: &[u64], until: Mono, answers: &[EntryAnswer]) {
         let (now, visibility) = (self.now.mono, self.visibility);
         self.slots[slot].renewals -= 1;
-        let mut answers = answers.iter();
+        let (jitter, mut answers) = (self.ids.jitter(), answers.iter());
         for key in keys {
             let answer = answers.next();
-            let jitter = self.ids.jitter();
             let s = &mut self.slots[slot];
             if let Some(at) = s.settlement.renewing.iter().position(|i| i.key == *key) {
                 let mut item = s.settlement.renewing.swap_remove(at);

@@ -6,6 +6,7 @@ use super::orders::{Action, AttemptOrder};
 use super::slot::Phase;
 use millstream_types::Mono;
 use std::collections::BTreeSet;
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ impl QueueMachine {
     /// Sends the batch, unless nothing of it is left or a group must be waited for.
     fn send(&mut self, slot: usize, out: &mut Vec<Action>) -> bool {
         self.drop_lost(slot);
+        self.drop_superseded(slot);
         let s = &self.slots[slot];
         if s.items.is_empty() {
             self.release_batch(slot);
@@ -94,8 +96,8 @@ impl QueueMachine {
             return;
         }
         let s = &mut self.slots[slot];
-        let batch = std::mem::take(&mut s.items);
-        let carry = std::mem::take(&mut s.carry);
+        let batch = take(&mut s.items);
+        let carry = take(&mut s.carry);
         let mut broken: BTreeSet<Arc<str>> = BTreeSet::new();
         for (is_batch, item) in batch
             .into_iter()
@@ -118,6 +120,32 @@ impl QueueMachine {
         self.slots[slot].recount();
     }
 
+    /// Of a message that came more than once, only the newest receipt counts for its queue: the others are dropped. So
+    /// a batch, and a delete, has a message once.
+    fn drop_superseded(&mut self, slot: usize) {
+        let s = &mut self.slots[slot];
+        if s.items.len() + s.carry.len() < 2 {
+            return;
+        }
+        let mut newest: Vec<(&str, u64)> = s.held().map(|i| (&*i.message.id, i.key)).collect();
+        newest.sort_unstable_by(|a, b| a.0.cmp(b.0).then(b.1.cmp(&a.1)));
+        let is_old = |pair: &[(&str, u64)]| (pair[0].0 == pair[1].0).then_some(pair[1].1);
+        let old: BTreeSet<u64> = newest.windows(2).filter_map(is_old).collect();
+        if old.is_empty() {
+            return;
+        }
+        let (gone, items): (Vec<Item>, _) =
+            take(&mut s.items).into_iter().partition(|i| old.contains(&i.key));
+        let (late, carry): (Vec<Item>, _) =
+            take(&mut s.carry).into_iter().partition(|i| old.contains(&i.key));
+        (s.items, s.carry) = (items, carry.into());
+        s.recount();
+        for item in gone.into_iter().chain(late) {
+            self.counters.left += 1;
+            self.part(slot, &item);
+        }
+    }
+
     /// A message that can never fit fails without being sent (semantics 4.9), and is left alone as any other.
     fn fail_oversized(&mut self, slot: usize) {
         self.counters.failures += 1;
@@ -137,7 +165,7 @@ impl QueueMachine {
 
     fn give_all_back(&mut self, slot: usize) {
         let mut items = self.release_batch(slot);
-        items.extend(std::mem::take(&mut self.slots[slot].carry));
+        items.extend(take(&mut self.slots[slot].carry));
         for item in items {
             self.give_back(slot, item);
         }

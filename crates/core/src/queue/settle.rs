@@ -22,7 +22,7 @@ impl QueueMachine {
             take(&mut self.orders, id, |o| matches!(o, Order::Delete { .. }))
         {
             self.slots[slot].settlement.orders -= 1;
-            let mut answers = answers.iter();
+            let (jitter, mut answers) = (self.ids.jitter(), answers.iter());
             for item in items {
                 match answers.next() {
                     Some(EntryAnswer::Done) => {
@@ -35,9 +35,9 @@ impl QueueMachine {
                     }
                     Some(EntryAnswer::Unavailable(why)) => {
                         self.queue_trouble = Some(why.clone());
-                        self.try_later(slot, item);
+                        self.try_later(slot, item, jitter);
                     }
-                    None => self.try_later(slot, item),
+                    None => self.try_later(slot, item, jitter),
                 }
             }
             self.touch(slot, out);
@@ -53,11 +53,11 @@ impl QueueMachine {
         }) {
             Some(Order::Show { slot, items }) => {
                 self.slots[slot].settlement.orders -= 1;
-                let mut answers = answers.iter();
+                let (jitter, mut answers) = (self.ids.jitter(), answers.iter());
                 for item in items {
                     match answers.next() {
                         Some(EntryAnswer::Done | EntryAnswer::ReceiptInvalid) => self.part(slot, &item),
-                        Some(EntryAnswer::Unavailable(_)) | None => self.try_later(slot, item),
+                        Some(EntryAnswer::Unavailable(_)) | None => self.try_later(slot, item, jitter),
                     }
                 }
                 self.touch(slot, out);
@@ -90,9 +90,10 @@ impl QueueMachine {
     }
 
     /// Puts a failed try off, or gives it up: when the message is visible anyway, or when waiting would keep a drain.
-    fn try_later(&mut self, slot: usize, mut item: Item) {
+    /// What failed together is tried again together: it has the same `jitter`.
+    fn try_later(&mut self, slot: usize, mut item: Item, jitter: f64) {
         item.tries += 1;
-        item.retry_at = self.now.mono.plus(retry_delay(item.tries, self.ids.jitter()));
+        item.retry_at = self.now.mono.plus(retry_delay(item.tries, jitter));
         let is_delete = item.leaving == Leaving::Delete;
         let is_bounded = !is_delete || self.mode != Mode::Running;
         if item.retry_at >= item.hidden_until || (is_bounded && item.tries >= MOST_TRIES) {

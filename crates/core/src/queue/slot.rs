@@ -23,7 +23,7 @@ pub(super) enum Phase {
     Gated,
     /// Its batch is with the function.
     Invoking(OrderId),
-    /// There was no capacity: its batch waits to be sent again.
+    /// There was no capacity, or the attempt came to nothing: its batch waits to be sent again.
     Held,
     /// Messages leave it: done, or given back.
     Settling,
@@ -57,7 +57,7 @@ pub(super) struct Slot {
     pub(super) throttles: u32,
     /// When a held batch is sent again.
     pub(super) not_before: Mono,
-    /// Its place among the held ones, and whether the target said when to come back.
+    /// Its place among the held ones, and whether it is not to be sent before its time.
     pub(super) hold: Option<(u64, bool)>,
     /// Why it is held.
     pub(super) reason: Option<String>,

@@ -5,9 +5,11 @@ use crate::shard::ShardMsg;
 use crate::view::ShardInspection;
 use millstream_core::reconcile::Slot;
 use millstream_core::restart::{RestartPolicy, Restarts};
+use millstream_ports::QueueSource;
 use millstream_types::{Mono, ShardId};
 use ractor::{ActorId, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The consumer of a shard, or of a whole queue.
@@ -40,9 +42,10 @@ impl Consumer {
         }
     }
 
-    pub(super) fn set_visibility_timeout(&self, timeout: Duration) {
+    /// The queue as it was found last: a queue made anew under its name has another handle.
+    pub(super) fn set_source(&self, source: &Arc<dyn QueueSource>, visibility_timeout: Duration) {
         if let Self::Queue(actor) = self {
-            let _ = actor.cast(QueueMsg::Visibility(timeout));
+            let _ = actor.cast(QueueMsg::Source(source.clone(), visibility_timeout));
         }
     }
 

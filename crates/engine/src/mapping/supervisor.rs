@@ -215,9 +215,9 @@ impl SupervisorState {
     fn on_discovered(&mut self, found: Result<Discovered, String>) {
         match found {
             Ok(found) => {
-                if let Source::Queue(_, attributes) = &found.source {
+                if let Source::Queue(queue, attributes) = &found.source {
                     for (_, consumer) in self.children.actors() {
-                        consumer.set_visibility_timeout(attributes.visibility_timeout);
+                        consumer.set_source(queue, attributes.visibility_timeout);
                     }
                 }
                 self.source = Some(found.source);
@@ -259,6 +259,9 @@ impl SupervisorState {
                     .clone()
                     .map_or(Processed::SourceRecovered, Processed::SourceFailed);
                 self.last.note(what);
+                if trouble.is_none() {
+                    self.set(SHARD_RESTARTING, Some(shard), None);
+                }
                 self.set(SOURCE_UNAVAILABLE, Some(shard), trouble);
             }
             ShardEvent::Gap(gap) => {

@@ -21,8 +21,8 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Receives once. `cut` ends the wait for a first message; what the queue hands out in the same moment is lost to
-    /// us for one visibility timeout, and comes again.
+    /// Receives once. `cut` ends the wait for a first message; what the queue hands out in the same moment it shows
+    /// again by itself.
     pub(super) async fn receive(
         &self,
         order: ReceiveOrder,

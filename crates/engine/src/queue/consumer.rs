@@ -11,11 +11,10 @@ use crate::shard::{Health, ShardEvent};
 use crate::task::{Owned, Timer};
 use crate::view::{QueueInspection, ShardActivity, ShardInspection};
 use millstream_core::queue::{
-    Action, AttemptOrder, AttemptReport, EntryAnswer, OrderId, QueueConfig, QueueMachine, ReceiveOrder,
-    ReceiveReport,
+    Action, AttemptOrder, AttemptReport, EntryAnswer, Obstacle, OrderId, QueueConfig, QueueMachine,
+    ReceiveOrder, ReceiveReport,
 };
 use millstream_core::shard::StopReason;
-use millstream_core::verdict::QueueVerdict;
 use millstream_ports::QueueSource;
 use millstream_types::function::function_arn;
 use millstream_types::{Mapping, ShardId};
@@ -34,14 +33,16 @@ pub(crate) enum QueueMsg {
     Received(ReceiveReport),
     /// An attempt ended; with the reason if the function could not be called.
     Attempt(AttemptReport, Option<String>),
+    /// The mapping's gate was closed, or this node may not work: nothing happened.
+    Held(OrderId),
     /// A worker is gone. If it had reported, the report came before this.
     WorkerGone(ActorId),
     /// A delete ended.
     Deleted(OrderId, Vec<EntryAnswer>),
     /// A change of visibility ended.
     Shown(OrderId, Vec<EntryAnswer>),
-    /// The queue's visibility timeout is now this.
-    Visibility(Duration),
+    /// The queue was looked at again: it is to be used by this handle, and its visibility timeout is now this.
+    Source(Arc<dyn QueueSource>, Duration),
     /// The machine's deadline.
     Tick,
     /// Let what runs end, then stop.
@@ -78,8 +79,10 @@ pub(crate) struct QueueState {
     held: Reservation,
     gauge: Arc<Mutex<ShardGauge>>,
     health: Health,
-    unreachable: bool,
-    trouble: Option<String>,
+    /// Whether the supervisor was told that the function cannot be reached; none if it was told nothing yet.
+    unreachable: Option<bool>,
+    /// What the supervisor was told of the queue; none if it was told nothing yet.
+    trouble: Option<Option<String>>,
     draining: bool,
 }
 
@@ -122,7 +125,7 @@ impl Actor for QueueConsumer {
             held: Reservation::none(&context.budget),
             gauge,
             health: Health::default(),
-            unreachable: false,
+            unreachable: None,
             trouble: None,
             draining: false,
             args,
@@ -158,12 +161,18 @@ impl Actor for QueueConsumer {
         &self,
         myself: ActorRef<QueueMsg>,
         event: SupervisionEvent,
-        _: &mut QueueState,
+        state: &mut QueueState,
     ) -> Result<(), ActorProcessingErr> {
         // Supervision overtakes messages: the worker's report may still be in the mailbox, so look after it.
-        if let SupervisionEvent::ActorTerminated(who, ..) | SupervisionEvent::ActorFailed(who, _) = event {
-            let _ = myself.cast(QueueMsg::WorkerGone(who.get_id()));
-        }
+        let who = match event {
+            SupervisionEvent::ActorTerminated(who, ..) => who,
+            SupervisionEvent::ActorFailed(who, error) => {
+                tracing::error!(mapping = %state.args.mapping.name, %error, "an attempt's worker failed");
+                who
+            }
+            _ => return Ok(()),
+        };
+        let _ = myself.cast(QueueMsg::WorkerGone(who.get_id()));
         Ok(())
     }
 }
@@ -176,28 +185,31 @@ impl QueueState {
             QueueMsg::Received(report) => {
                 failpoint::hit("queue_consumer.received", self.args.mapping.name.as_str());
                 self.receiving.remove(&report.id);
+                // What an earlier consumer said of the queue may not hold any more: say so once.
+                let said = self.trouble.is_none().then_some(report.result.is_ok());
                 machine.on_receive(report, now, &mut out);
+                if said == Some(true) {
+                    self.note_queue(None);
+                }
             }
             QueueMsg::Attempt(report, unreachable) => {
                 failpoint::hit("queue_consumer.attempt", self.args.mapping.name.as_str());
                 machine.on_attempt(report, now, &mut out);
                 self.note_function(unreachable);
             }
+            QueueMsg::Held(id) => machine.on_held(id, Obstacle::NotLetGo, now, &mut out),
             QueueMsg::WorkerGone(worker) => {
+                // If it had reported, the machine does not know the order any more.
                 if let Some(id) = self.workers.remove(&worker) {
-                    // If the report came, the machine does not know the order any more. If none came, the fault was
-                    // ours and costs nothing.
-                    let verdict = QueueVerdict::Throttled {
-                        retry_after: None,
-                        unreachable: None,
-                    };
-                    let started = now.wall;
-                    machine.on_attempt(AttemptReport { id, verdict, started }, now, &mut out);
+                    machine.on_held(id, Obstacle::Fault, now, &mut out);
                 }
             }
             QueueMsg::Deleted(id, answers) => machine.on_delete(id, &answers, now, &mut out),
             QueueMsg::Shown(id, answers) => machine.on_visibility(id, &answers, now, &mut out),
-            QueueMsg::Visibility(timeout) => machine.set_visibility_timeout(timeout),
+            QueueMsg::Source(source, timeout) => {
+                machine.set_visibility_timeout(timeout);
+                self.calls.source = source;
+            }
             QueueMsg::Tick => {
                 self.timer.fired();
                 machine.on_tick(now, &mut out);
@@ -276,10 +288,15 @@ impl QueueState {
     }
 
     fn note_function(&mut self, unreachable: Option<String>) {
-        if unreachable.is_some() || self.unreachable {
-            self.unreachable = unreachable.is_some();
+        if unreachable.is_some() || self.unreachable != Some(false) {
+            self.unreachable = Some(unreachable.is_some());
             self.tell(ShardEvent::Function(unreachable));
         }
+    }
+
+    fn note_queue(&mut self, trouble: Option<String>) {
+        self.trouble = Some(trouble.clone());
+        self.tell(ShardEvent::Source(trouble));
     }
 
     /// After every input: memory, counts, health, and the next deadline.
@@ -291,10 +308,9 @@ impl QueueState {
         if let Some(failed) = self.health.news(self.machine.last_attempt_failed(), now.mono) {
             self.tell(ShardEvent::Health { failed });
         }
-        let trouble = self.machine.queue_trouble().map(str::to_owned);
-        if trouble != self.trouble {
-            self.trouble.clone_from(&trouble);
-            self.tell(ShardEvent::Source(trouble));
+        let trouble = self.machine.queue_trouble();
+        if trouble != self.trouble.as_ref().and_then(Option::as_deref) {
+            self.note_queue(trouble.map(str::to_owned));
         }
         let deadline = self.machine.deadline().into_iter().chain(self.health.due()).min();
         let myself = myself.clone();
@@ -327,7 +343,7 @@ impl QueueState {
             .queue_trouble
             .clone()
             .or_else(|| snapshot.function_trouble.clone());
-        let (source, clock) = (self.args.source.clone(), self.args.context.ports.clock.clone());
+        let Calls { source, clock, .. } = self.calls.clone();
         tokio::spawn(async move {
             let late = clock.sleep_until(clock.now().mono.plus(DEPTH_WITHIN));
             let depth = tokio::select! {

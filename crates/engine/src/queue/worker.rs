@@ -51,35 +51,34 @@ impl Actor for QueueWorker {
     ) -> Result<(), ActorProcessingErr> {
         if let Some((job, order, consumer)) = state.take() {
             crate::failpoint::hit("queue_worker.start", job.mapping.as_str());
-            let report = attempt(&job, order).await;
             // A consumer that is gone needs no report: the messages come again when their visibility timeout ends.
-            let _ = consumer.cast(QueueMsg::Attempt(report.0, report.1));
+            let _ = consumer.cast(attempt(&job, order).await);
         }
         myself.stop(None);
         Ok(())
     }
 }
 
-/// Runs the attempt; the second value tells why the function could not be called at all.
-async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<String>) {
+/// Runs the attempt, and tells what its consumer is told.
+async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
     let now = job.context.now();
     let report = |verdict| AttemptReport {
         id: order.id,
         verdict,
         started: now.wall,
     };
-    let held = |unreachable| {
-        report(QueueVerdict::Throttled {
-            retry_after: None,
-            unreachable,
-        })
-    };
     if !job.context.session.is_valid(now.mono) {
-        return (held(None), None);
+        return QueueMsg::Held(order.id);
     }
     let pool = match job.context.pools.get(&job.namespace, &job.function) {
         Ok(pool) => pool,
-        Err(why) => return (held(Some(why.clone())), Some(why)),
+        Err(why) => {
+            let missing = QueueVerdict::Throttled {
+                retry_after: None,
+                unreachable: Some(why.clone()),
+            };
+            return QueueMsg::Attempt(report(missing), Some(why));
+        }
     };
     let payload = match pool.invoker.body() {
         Body::Records => Payload::Messages(order.messages.clone()),
@@ -99,7 +98,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<Strin
     let hung = clock.sleep_until(now.mono.plus(pool.timeout).plus(TARGET_GRACE));
     if !job.context.gates.pass(job.id) {
         // Held until the drain that follows the closing of the gate gives the messages back.
-        return (held(None), None);
+        return QueueMsg::Held(order.id);
     }
     let outcome = tokio::select! {
         outcome = pool.invoker.invoke(invocation) => outcome,
@@ -110,7 +109,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> (AttemptReport, Option<Strin
         _ => None,
     };
     let verdict = queue_verdict(&outcome, &order.messages, job.report_item_failures);
-    (report(verdict), unreachable)
+    QueueMsg::Attempt(report(verdict), unreachable)
 }
 
 /// A queue counts attempts per message; a batch is at the attempt of its message that was received most often.

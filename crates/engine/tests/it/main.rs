@@ -9,4 +9,5 @@
 mod faults;
 mod life;
 mod pause;
+mod queue;
 mod world;
