@@ -2,11 +2,12 @@
 
 use crate::meta::StreamMeta;
 use crate::put::Budget;
+use crate::queue::Registry;
 use crate::recovery;
 use crate::retention::{self, Trimmed};
 use crate::rows::{self, RowError};
 use crate::stream::{Host, LoadError, Stream};
-use millstream_ports::{Clock, StreamError};
+use millstream_ports::{Clock, Entropy, StreamError};
 use millstream_store::{Batch, Db, DiskFull, Durability};
 use millstream_types::{Namespace, StreamName, StreamSpec};
 use std::collections::BTreeMap;
@@ -14,17 +15,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 
-/// Durable streams on a node's database. Clones are handles of the same broker; when the last goes, its
+/// Durable streams and queues on a node's database. Clones are handles of the same broker; when the last goes, its
 /// background work ends.
 #[derive(Clone)]
 pub struct Broker {
     pub(crate) inner: Arc<Inner>,
-    _tasks: Arc<[AbortOnDrop; 2]>,
+    _tasks: Arc<[AbortOnDrop; 3]>,
 }
 
 pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) budget: Budget,
+    pub(crate) queues: Arc<Registry>,
     streams: RwLock<BTreeMap<(Namespace, StreamName), Arc<Stream>>>,
     /// The id of the next stream; held while one is made.
     next_id: Mutex<u64>,
@@ -40,26 +42,32 @@ impl Drop for AbortOnDrop {
 
 /// Why the broker cannot start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the streams cannot be read: {0}")]
+#[error("the streams and queues cannot be read: {0}")]
 pub struct OpenError(#[source] pub RowError);
 
 impl Broker {
-    /// Reads which streams there are, and begins to remove what falls out of retention, once a minute. A stream
+    /// Reads which streams and queues there are, and begins to remove what falls out of retention, once a minute. One
     /// whose stored description is damaged is left out and reported; the others work.
     ///
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub async fn open(db: Db, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(db: Db, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, OpenError> {
         let host = Host {
             db,
             clock,
             doubts: Arc::new(Notify::new()),
         };
+        let budget = Budget::new();
         let loading = tokio::task::spawn_blocking({
-            let host = host.clone();
-            move || load_all(&host)
+            let (host, budget) = (host.clone(), budget.clone());
+            move || {
+                let (db, clock, doubts) = (host.db.clone(), host.clock.clone(), host.doubts.clone());
+                let queues = Registry::load((db, clock), entropy, budget, doubts)?;
+                let (streams, next_id) = load_all(&host)?;
+                Ok((streams, next_id, queues))
+            }
         });
         let interrupted = |e: tokio::task::JoinError| {
             OpenError(RowError::Damaged {
@@ -67,14 +75,17 @@ impl Broker {
                 why: format!("reading was interrupted: {e}"),
             })
         };
-        let (streams, next_id) = loading.await.map_err(interrupted)?.map_err(OpenError)?;
+        let (streams, next_id, queues) = loading.await.map_err(interrupted)?.map_err(OpenError)?;
         let (streams, next_id) = (RwLock::new(streams), Mutex::new(next_id));
         let inner = Arc::new(Inner {
             host: host.clone(),
-            budget: Budget::new(),
+            budget,
+            queues,
             streams,
             next_id,
         });
+        let alarms = Registry::run_alarms(inner.queues.host.alarms.clone(), host.clock.clone());
+        let alarms = tokio::spawn(alarms);
         let retention = tokio::spawn(retention::run(Arc::downgrade(&inner), host.clock));
         let recovery = tokio::spawn(recovery::run(
             Arc::downgrade(&inner),
@@ -83,11 +94,16 @@ impl Broker {
         ));
         Ok(Self {
             inner,
-            _tasks: Arc::new([AbortOnDrop(retention), AbortOnDrop(recovery)]),
+            _tasks: Arc::new([retention, recovery, alarms].map(AbortOnDrop)),
         })
     }
 
-    /// Removes what is out of retention now, in all streams; what the background task does every minute.
+    /// The queues.
+    pub(crate) fn queues(&self) -> &Arc<Registry> {
+        &self.inner.queues
+    }
+
+    /// Removes what is out of retention now, in all streams and queues; what the background task does every minute.
     pub async fn trim(&self) -> Trimmed {
         self.inner.trim().await
     }

@@ -9,6 +9,7 @@ use crate::codec::BatchBuilder;
 use crate::hash::of_partition_key;
 use crate::limits::{check_entry, entry_bytes};
 use crate::put::append;
+use crate::queue::QueueDestination;
 use crate::shard::Refusal;
 use crate::stream::Stream;
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use millstream_store::schema::Key;
 use millstream_store::{Durability, Guard, GuardedError};
 use millstream_types::arn::LOCAL_ACCOUNT;
 use millstream_types::durable::OutboxEntry;
-use millstream_types::{Namespace, SourceArn, StreamName};
+use millstream_types::{Namespace, QueueName, SourceArn, StreamName};
 use std::sync::Arc;
 
 /// How often a delivery follows a stream that is being resharded under it.
@@ -36,8 +37,13 @@ impl Destinations for Broker {
         };
         if arn.account() != LOCAL_ACCOUNT {
             return Err(refused(
-                "this build delivers to streams of its own broker (account 000000000000)".into(),
+                "this build delivers to streams and queues of its own broker (account 000000000000)".into(),
             ));
+        }
+        if arn.kind().is_queue() {
+            let name = QueueName::new(arn.resource_name()).map_err(|e| refused(e.to_string()))?;
+            let found = QueueDestination::find(self.queues(), namespace, name, arn.as_str())?;
+            return Ok(Arc::new(found));
         }
         let name = StreamName::new(arn.resource_name()).map_err(|e| refused(e.to_string()))?;
         self.inner

@@ -1,4 +1,4 @@
-//! Durable Kinesis-shaped streams on RocksDB, built into the node.
+//! Durable streams and queues on RocksDB, built into the node. Queues: see `queue`.
 //!
 //! A stream is divided into shards by ranges of hash keys (`hash`); a put stores its records for one shard as
 //! one value (`codec`), in the order of their offsets (`shard`), and is acknowledged when it is synced (`put`).
@@ -20,6 +20,7 @@ mod limits;
 mod log;
 mod meta;
 mod put;
+mod queue;
 mod reader;
 mod recovery;
 mod reshard;

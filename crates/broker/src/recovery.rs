@@ -31,9 +31,18 @@ pub(crate) async fn run(broker: Weak<Inner>, doubts: Arc<Notify>, mut health: wa
 }
 
 impl Inner {
-    /// Whether all streams are certain now.
+    /// Whether all streams and queues are certain now.
     async fn recover(&self) -> bool {
         let mut certain = true;
+        for queue in self.queues.all() {
+            match queue.settle() {
+                Ok(settled) => certain &= settled,
+                Err(e) => {
+                    certain = false;
+                    tracing::debug!(queue = %queue.name, error = %e, "a queue is still in doubt");
+                }
+            }
+        }
         for stream in self.all_streams() {
             if let Err(e) = stream.recover().await {
                 certain = false;

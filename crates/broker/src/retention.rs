@@ -9,7 +9,7 @@ use crate::broker::Inner;
 use crate::log::LogError;
 use crate::meta::ShardMeta;
 use crate::stream::{Stream, detached};
-use millstream_ports::{Clock, StreamError};
+use millstream_ports::{Clock, QueueError, StreamError};
 use millstream_store::schema::Range;
 use millstream_store::{Batch, Durability};
 use millstream_types::Wall;
@@ -26,7 +26,9 @@ pub struct Trimmed {
     pub shards: usize,
     /// Closed shards that are gone for good.
     pub forgotten: usize,
-    /// Streams that could not be looked after; the next round tries again.
+    /// Messages of queues that were removed.
+    pub messages: u64,
+    /// Streams and queues that could not be looked after; the next round tries again.
     pub failed: usize,
 }
 
@@ -53,6 +55,17 @@ impl Inner {
                 Err(e) => {
                     total.failed += 1;
                     tracing::warn!(stream = %stream.name, error = %e, "retention is tried again in a minute");
+                }
+            }
+        }
+        for queue in self.queues.all() {
+            let name = queue.name.clone();
+            match queue.trim().await {
+                Ok(messages) => total.messages += messages,
+                Err(QueueError::NotFound(_)) => {}
+                Err(e) => {
+                    total.failed += 1;
+                    tracing::warn!(queue = %name, error = %e, "retention is tried again in a minute");
                 }
             }
         }

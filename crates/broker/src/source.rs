@@ -1,4 +1,4 @@
-//! Streams as the engine reads them.
+//! Streams and queues as the engine finds them.
 
 use crate::broker::Broker;
 use crate::reader::Reader;
@@ -9,7 +9,8 @@ use millstream_ports::{QueueSource, ShardReader, SourceError, Sources, StreamErr
 use millstream_store::{Batch, Durability};
 use millstream_types::arn::LOCAL_ACCOUNT;
 use millstream_types::{
-    Namespace, Position, ShardId, ShardInfo, SourceArn, StartPin, StartingPosition, StreamName, Wall,
+    Namespace, Position, QueueName, ShardId, ShardInfo, SourceArn, StartPin, StartingPosition, StreamName,
+    Wall,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,10 +38,22 @@ impl Sources for Broker {
 
     async fn queue(
         &self,
-        _namespace: &Namespace,
+        namespace: &Namespace,
         arn: &SourceArn,
     ) -> Result<Arc<dyn QueueSource>, SourceError> {
-        Err(SourceError::NotServed(arn.to_string()))
+        if arn.account() != LOCAL_ACCOUNT {
+            return Err(SourceError::NotServed(arn.to_string()));
+        }
+        let not_found = || SourceError::NoSuchQueue { arn: arn.to_string() };
+        let name = QueueName::new(arn.resource_name()).map_err(|_| not_found())?;
+        let registry = self.queues();
+        registry.queue(namespace, &name).map_err(|_| not_found())?;
+        Ok(Arc::new(crate::queue::Source {
+            registry: Arc::downgrade(registry),
+            namespace: namespace.clone(),
+            name,
+            arn: arn.as_str().into(),
+        }))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::system::{SystemClock, SystemEntropy};
 use millstream_broker::Broker;
 use millstream_engine::manage::{Manager, ManagerPorts};
 use millstream_engine::{Node, NodeOptions, NodePorts, Shutdown};
-use millstream_ports::Streams;
+use millstream_ports::{Queues, Streams};
 use millstream_store::{
     CatalogStore, Db, DbOptions, DiscardStore, Journal, JournalOptions, LedgerStore, OpenError, OutboxStore,
 };
@@ -86,7 +86,7 @@ impl Assembly {
         let functions = Factory::new(in_process, options.pools.clone()).map_err(StartError::Thread)?;
         let byte_budget = options.byte_budget;
         let (db, catalog) = open(options).await?;
-        let broker = Broker::open(db.clone(), clock.clone()).await?;
+        let broker = Broker::open(db.clone(), clock.clone(), entropy.clone()).await?;
         let outbox = OutboxStore::new(db.clone());
         let ports = NodePorts {
             clock: clock.clone(),
@@ -129,8 +129,15 @@ impl Assembly {
         Arc::new(self.broker.clone())
     }
 
+    /// The queues of the built-in broker.
+    #[must_use]
+    pub fn queues(&self) -> Arc<dyn Queues> {
+        Arc::new(self.broker.clone())
+    }
+
     /// Starts nothing more, lets running attempts end within `deadline`, ends function processes, stores all
-    /// progress, and closes the database last. Whatever still uses [`Assembly::streams`] fails from then on.
+    /// progress, and closes the database last. Whatever still uses [`Assembly::streams`] or
+    /// [`Assembly::queues`] fails from then on.
     pub async fn drain(self, deadline: Duration) -> Shutdown {
         let Self {
             node,

@@ -8,6 +8,7 @@ mod model;
 mod pin;
 mod positions;
 mod put;
+mod queue;
 mod reshard;
 mod retention;
 mod rig;

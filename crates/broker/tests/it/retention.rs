@@ -210,6 +210,7 @@ async fn a_closed_shard_goes_when_its_last_record_does() {
     assert_eq!(
         rig.broker.trim().await,
         Trimmed {
+            messages: 0,
             shards: 1,
             forgotten: 1,
             failed: 0

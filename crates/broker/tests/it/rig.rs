@@ -8,6 +8,7 @@ use millstream_ports::{
     StreamSource, Streams,
 };
 use millstream_store::{Db, DbOptions, Faults, Health};
+use millstream_testkit::SeededEntropy;
 use millstream_types::{
     Mono, Namespace, Now, Position, Record, ShardId, SourceArn, StreamName, StreamSpec, Wall,
 };
@@ -66,7 +67,9 @@ impl Rig {
     async fn open(dir: TempDir, clock: Arc<TestClock>) -> Self {
         let faults = Faults::default();
         let db = open_db(dir.path(), &faults);
-        let broker = Broker::open(db.clone(), clock.clone()).await.unwrap();
+        let broker = Broker::open(db.clone(), clock.clone(), Arc::new(SeededEntropy::new(1)))
+            .await
+            .unwrap();
         Self {
             broker,
             db,
@@ -129,7 +132,7 @@ impl Rig {
     }
 }
 
-fn open_db(path: &Path, faults: &Faults) -> Db {
+pub(crate) fn open_db(path: &Path, faults: &Faults) -> Db {
     let options = DbOptions {
         block_cache_bytes: 8 << 20,
         write_buffer_bytes: 8 << 20,

@@ -41,6 +41,11 @@ impl Writer {
         self
     }
 
+    pub(super) fn u128(mut self, n: u128) -> Self {
+        self.0.extend_from_slice(&n.to_be_bytes());
+        self
+    }
+
     pub(super) fn u32(mut self, n: u32) -> Self {
         self.0.extend_from_slice(&n.to_be_bytes());
         self
@@ -98,6 +103,10 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    pub(super) fn u128(&mut self) -> Result<u128, InvalidKey> {
+        self.array().map(u128::from_be_bytes)
+    }
+
     pub(super) fn u32(&mut self) -> Result<u32, InvalidKey> {
         self.array().map(u32::from_be_bytes)
     }
@@ -119,7 +128,7 @@ impl<'a> Reader<'a> {
         Ok(*field)
     }
 
-    fn wrong(&self, why: &'static str) -> InvalidKey {
+    pub(super) fn wrong(&self, why: &'static str) -> InvalidKey {
         InvalidKey {
             bytes: self.whole.to_vec(),
             why,

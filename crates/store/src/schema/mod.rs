@@ -13,12 +13,14 @@ pub use range::Range;
 
 use layout::{Reader, Writer};
 use millstream_types::ids::DiscardId;
-use millstream_types::{FunctionName, MappingId, MappingName, Namespace, ShardId, StreamName, Wall};
+use millstream_types::{
+    FunctionName, MappingId, MappingName, Namespace, QueueName, ShardId, StreamName, Wall,
+};
 
 /// The version of this schema and of the values behind it. A database of a newer version is refused.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The tables and their bytes. `0x40`–`0x4f` are kept for queues.
+/// The tables and their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Table {
@@ -50,6 +52,20 @@ pub enum Table {
     StreamShard = 0x32,
     /// [`Key::StreamBatch`]
     StreamBatch = 0x33,
+    /// [`Key::QueueNextId`]
+    QueueNextId = 0x40,
+    /// [`Key::Queue`]
+    Queue = 0x41,
+    /// [`Key::QueueMessage`]
+    QueueMessage = 0x42,
+    /// [`Key::QueueGroupMessage`]
+    QueueGroupMessage = 0x43,
+    /// [`Key::QueueHeld`]
+    QueueHeld = 0x44,
+    /// [`Key::QueueCursor`]
+    QueueCursor = 0x45,
+    /// [`Key::QueueDedup`]
+    QueueDedup = 0x46,
 }
 
 /// One key. The fields are in the order in which they are encoded and sorted.
@@ -146,6 +162,55 @@ pub enum Key {
         /// The number of its first record in the shard.
         base: u64,
     },
+
+    /// The id that the next queue gets: decimal text. One per database.
+    QueueNextId,
+    /// A queue's settings: owned by the broker. Changed and removed by its owner.
+    Queue {
+        /// Whose it is.
+        namespace: Namespace,
+        /// Its name.
+        name: QueueName,
+    },
+    /// A message of a standard queue: the broker's message format. Written once, removed when it is done.
+    QueueMessage {
+        /// The queue's id; a queue made anew under an old name gets a new one.
+        queue: u64,
+        /// Grows with every message of the queue.
+        number: u64,
+    },
+    /// A message of a FIFO queue: the broker's message format. Written once, removed when it is done.
+    QueueGroupMessage {
+        /// The queue's id.
+        queue: u64,
+        /// Its message group; without zero bytes.
+        group: String,
+        /// Grows with every message of the queue.
+        number: u64,
+    },
+    /// What is known of a message that was received or is delayed: versioned postcard of the broker's. Replaced
+    /// with every receipt and change of visibility, removed with the message.
+    QueueHeld {
+        /// The queue's id.
+        queue: u64,
+        /// The message's number.
+        number: u64,
+    },
+    /// How far a queue was handed out (standard) or numbered (FIFO): versioned postcard of the broker's.
+    QueueCursor {
+        /// The queue's id.
+        queue: u64,
+    },
+    /// A deduplication id that a FIFO queue has seen: versioned postcard of the broker's. Written with its message,
+    /// removed by the minute.
+    QueueDedup {
+        /// The queue's id.
+        queue: u64,
+        /// When it was seen, in minutes since the epoch.
+        minute: u64,
+        /// A digest of the id, with the group where that is the scope.
+        digest: u128,
+    },
 }
 
 impl Key {
@@ -167,6 +232,13 @@ impl Key {
             Self::Stream { .. } => Table::Stream,
             Self::StreamShard { .. } => Table::StreamShard,
             Self::StreamBatch { .. } => Table::StreamBatch,
+            Self::QueueNextId => Table::QueueNextId,
+            Self::Queue { .. } => Table::Queue,
+            Self::QueueMessage { .. } => Table::QueueMessage,
+            Self::QueueGroupMessage { .. } => Table::QueueGroupMessage,
+            Self::QueueHeld { .. } => Table::QueueHeld,
+            Self::QueueCursor { .. } => Table::QueueCursor,
+            Self::QueueDedup { .. } => Table::QueueDedup,
         }
     }
 
@@ -175,7 +247,7 @@ impl Key {
     pub fn encode(&self) -> Vec<u8> {
         let key = Writer::new(self.table());
         match self {
-            Self::Format | Self::CatalogRevision | Self::StreamNextId => key,
+            Self::Format | Self::CatalogRevision | Self::StreamNextId | Self::QueueNextId => key,
             Self::CatalogMapping { namespace, name } => key.text(namespace.as_str()).text(name.as_str()),
             Self::CatalogFunction { namespace, name } => key.text(namespace.as_str()).text(name.as_str()),
             Self::ShardEpoch { mapping, shard } | Self::ShardRecord { mapping, shard } => {
@@ -191,6 +263,17 @@ impl Key {
             Self::Stream { namespace, name } => key.text(namespace.as_str()).text(name.as_str()),
             Self::StreamShard { stream, shard } => key.u64(*stream).u32(*shard),
             Self::StreamBatch { stream, shard, base } => key.u64(*stream).u32(*shard).u64(*base),
+            Self::Queue { namespace, name } => key.text(namespace.as_str()).text(name.as_str()),
+            Self::QueueMessage { queue, number } | Self::QueueHeld { queue, number } => {
+                key.u64(*queue).u64(*number)
+            }
+            Self::QueueGroupMessage { queue, group, number } => key.u64(*queue).text(group).u64(*number),
+            Self::QueueCursor { queue } => key.u64(*queue),
+            Self::QueueDedup {
+                queue,
+                minute,
+                digest,
+            } => key.u64(*queue).u64(*minute).u128(*digest),
         }
         .done()
     }
@@ -250,14 +333,45 @@ impl Key {
                 shard: key.u32()?,
                 base: key.u64()?,
             },
+            table => Self::decode_of_queue(table, &mut key)?,
         };
         key.end()?;
         Ok(decoded)
     }
+
+    fn decode_of_queue(table: Table, key: &mut Reader<'_>) -> Result<Self, InvalidKey> {
+        Ok(match table {
+            Table::QueueNextId => Self::QueueNextId,
+            Table::Queue => Self::Queue {
+                namespace: key.name()?,
+                name: key.name()?,
+            },
+            Table::QueueMessage => Self::QueueMessage {
+                queue: key.u64()?,
+                number: key.u64()?,
+            },
+            Table::QueueGroupMessage => Self::QueueGroupMessage {
+                queue: key.u64()?,
+                group: key.name()?,
+                number: key.u64()?,
+            },
+            Table::QueueHeld => Self::QueueHeld {
+                queue: key.u64()?,
+                number: key.u64()?,
+            },
+            Table::QueueCursor => Self::QueueCursor { queue: key.u64()? },
+            Table::QueueDedup => Self::QueueDedup {
+                queue: key.u64()?,
+                minute: key.u64()?,
+                digest: key.u128()?,
+            },
+            _ => return Err(key.wrong("no table of queues")),
+        })
+    }
 }
 
 impl Table {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 21] = [
         Self::Format,
         Self::CatalogRevision,
         Self::CatalogMapping,
@@ -272,6 +386,13 @@ impl Table {
         Self::Stream,
         Self::StreamShard,
         Self::StreamBatch,
+        Self::QueueNextId,
+        Self::Queue,
+        Self::QueueMessage,
+        Self::QueueGroupMessage,
+        Self::QueueHeld,
+        Self::QueueCursor,
+        Self::QueueDedup,
     ];
 
     /// The table that a key's first byte names.

@@ -25,7 +25,7 @@ impl Range {
     pub fn namespace(table: Table, namespace: &Namespace) -> Self {
         debug_assert!(matches!(
             table,
-            Table::CatalogMapping | Table::CatalogFunction | Table::Stream
+            Table::CatalogMapping | Table::CatalogFunction | Table::Stream | Table::Queue
         ));
         Self::prefix(Writer::new(table).text(namespace.as_str()).done())
     }
@@ -62,6 +62,27 @@ impl Range {
     #[must_use]
     pub fn stream_shard(stream: u64, shard: u32) -> Self {
         Self::prefix(Writer::new(Table::StreamBatch).u64(stream).u32(shard).done())
+    }
+
+    /// What a table that starts with a queue has for this one.
+    #[must_use]
+    pub fn queue(table: Table, queue: u64) -> Self {
+        debug_assert!(matches!(
+            table,
+            Table::QueueMessage | Table::QueueGroupMessage | Table::QueueHeld | Table::QueueDedup
+        ));
+        Self::prefix(Writer::new(table).u64(queue).done())
+    }
+
+    /// The messages of one group of a FIFO queue.
+    #[must_use]
+    pub fn queue_group(queue: u64, group: &str) -> Self {
+        Self::prefix(
+            Writer::new(Table::QueueGroupMessage)
+                .u64(queue)
+                .text(group)
+                .done(),
+        )
     }
 
     /// All keys that start with `prefix`, which must hold a byte below `0xff`; every table's byte is one.

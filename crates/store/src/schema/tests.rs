@@ -70,6 +70,30 @@ fn key() -> impl Strategy<Value = Key> {
             shard,
             base
         }),
+        queue_key(),
+    ]
+}
+
+fn queue_key() -> impl Strategy<Value = Key> {
+    prop_oneof![
+        Just(Key::QueueNextId),
+        (namespace(), name("[aB_-]{1,3}")).prop_map(|(namespace, n)| Key::Queue {
+            namespace,
+            name: QueueName::new(n).unwrap()
+        }),
+        (small(), small()).prop_map(|(queue, number)| Key::QueueMessage { queue, number }),
+        (small(), name("[ab/]{1,3}"), small()).prop_map(|(queue, group, number)| Key::QueueGroupMessage {
+            queue,
+            group,
+            number
+        }),
+        (small(), small()).prop_map(|(queue, number)| Key::QueueHeld { queue, number }),
+        small().prop_map(|queue| Key::QueueCursor { queue }),
+        (small(), small(), any::<u128>()).prop_map(|(queue, minute, digest)| Key::QueueDedup {
+            queue,
+            minute,
+            digest
+        }),
     ]
 }
 
@@ -125,6 +149,14 @@ proptest! {
     }
 
     #[test]
+    fn a_queue_range_holds_exactly_its_keys(key in key(), id in small(), of in name("[ab/]{1,3}")) {
+        let in_queue = matches!(&key, Key::QueueHeld { queue, .. } if *queue == id);
+        prop_assert_eq!(Range::queue(Table::QueueHeld, id).contains(&key.encode()), in_queue);
+        let in_group = matches!(&key, Key::QueueGroupMessage { queue, group, .. } if *queue == id && *group == of);
+        prop_assert_eq!(Range::queue_group(id, &of).contains(&key.encode()), in_group);
+    }
+
+    #[test]
     fn a_range_is_cut_at_a_key(key in key(), at in key()) {
         let whole = || Range::table(at.table());
         let bytes = key.encode();
@@ -139,7 +171,8 @@ proptest! {
 fn the_bytes_of_tables_are_frozen() {
     let bytes: Vec<u8> = Table::ALL.iter().map(|table| *table as u8).collect();
     let frozen = [
-        0x01, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x30, 0x31, 0x32, 0x33,
+        0x01, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x30, 0x31, 0x32, 0x33, 0x40, 0x41, 0x42,
+        0x43, 0x44, 0x45, 0x46,
     ];
     assert_eq!(bytes, frozen);
     assert_eq!(FORMAT_VERSION, 1);
@@ -165,4 +198,10 @@ fn the_layout_is_frozen() {
         key.encode(),
         b"\x33\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\0\0\0\0\x03"
     );
+    let key = Key::QueueGroupMessage {
+        queue: 1,
+        group: "a/b".into(),
+        number: 3,
+    };
+    assert_eq!(key.encode(), b"\x43\0\0\0\0\0\0\0\x01a/b\0\0\0\0\0\0\0\0\x03");
 }
