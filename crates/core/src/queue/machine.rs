@@ -79,6 +79,8 @@ pub struct QueueMachine {
     /// Slots that may go on because of what happened elsewhere.
     pub(super) woken: Vec<usize>,
     pub(super) orders: BTreeMap<OrderId, Order>,
+    /// The receives among them.
+    pub(super) receiving: BTreeSet<OrderId>,
     pub(super) last_id: u64,
     pub(super) gate: Gate,
     pub(super) scaler: Scaler,
@@ -128,6 +130,7 @@ impl QueueMachine {
             timers: BTreeSet::new(),
             woken: Vec::new(),
             orders: BTreeMap::new(),
+            receiving: BTreeSet::new(),
             last_id: 0,
             gate: Gate::default(),
             scaler,
@@ -192,9 +195,7 @@ impl QueueMachine {
         self.begin(now);
         if matches!(self.mode, Mode::Made | Mode::Running) {
             self.mode = Mode::Draining;
-            let receive =
-                |(id, order): (&OrderId, &Order)| matches!(order, Order::Receive { .. }).then_some(*id);
-            out.extend(self.orders.iter().filter_map(receive).map(Action::CutShort));
+            out.extend(self.receiving.iter().copied().map(Action::CutShort));
             for slot in 0..self.slots.len() {
                 self.touch(slot, out);
             }

@@ -1,8 +1,8 @@
 //! When to receive, and what to do with what comes.
 //!
 //! A receive is ordered only for a slot that has room for all it may bring. How many are on their way at once follows
-//! what comes: twice as many after a receive that was full, half as many after an empty one, down to the one long poll
-//! of an idle queue.
+//! what comes: one more for each that comes back full without having waited, so that they double with every round; half
+//! as many after an empty one, down to the one long poll of an idle queue.
 
 use super::gate::{Admission, Arrival};
 use super::item::Item;
@@ -11,7 +11,7 @@ use super::orders::{Action, ReceiveFault, ReceiveOrder, ReceiveReport, Received}
 use super::slot::{Phase, Slot};
 use crate::backoff::retry_delay;
 use crate::shard::window_end;
-use millstream_types::Now;
+use millstream_types::{Mono, Now};
 use std::time::Duration;
 
 /// Most messages of one receive.
@@ -84,6 +84,7 @@ impl QueueMachine {
     fn order_receive(&mut self, slot: usize, max: usize, wait: Duration, out: &mut Vec<Action>) {
         let at = self.now.mono;
         let id = self.order(Order::Receive { slot, max, at, wait });
+        self.receiving.insert(id);
         let s = &mut self.slots[slot];
         s.receives += 1;
         s.reserved += max;
@@ -100,6 +101,7 @@ impl QueueMachine {
         if let Some(Order::Receive { slot, max, at, wait }) = take(&mut self.orders, report.id, |o| {
             matches!(o, Order::Receive { .. })
         }) {
+            self.receiving.remove(&report.id);
             let s = &mut self.slots[slot];
             s.receives -= 1;
             s.reserved -= max;
@@ -107,8 +109,7 @@ impl QueueMachine {
             self.in_use.reserved -= max;
             match report.result {
                 Ok(received) => {
-                    let early = now.mono.since(at) < wait / 2;
-                    self.note_receive(slot, &received, max, early && wait >= PAUSE);
+                    self.note_receive(slot, &received, max, at, wait);
                     self.take_in(slot, received);
                 }
                 Err(fault) => self.note_fault(fault),
@@ -118,7 +119,7 @@ impl QueueMachine {
         self.advance(out);
     }
 
-    fn note_receive(&mut self, slot: usize, received: &[Received], max: usize, early: bool) {
+    fn note_receive(&mut self, slot: usize, received: &[Received], max: usize, at: Mono, wait: Duration) {
         self.faults = 0;
         self.queue_trouble = None;
         self.counters.received += received.len() as u64;
@@ -128,12 +129,22 @@ impl QueueMachine {
             self.scaler.on_empty();
             self.polls = (self.polls / 2).max(1);
             s.dry = s.window_end.since(self.now.mono) < PAUSE;
-            if early && self.mode == Mode::Running {
+            let is_early = wait >= PAUSE && self.now.mono.since(at) < wait / 2;
+            if is_early && self.mode == Mode::Running {
                 self.rest(self.now.mono.plus(PAUSE));
             }
-        } else if received.len() >= max {
-            self.polls = (self.polls * 2).min(self.scaler.limit().max(LEAST_MOST_POLLS));
+        } else if received.len() >= max && self.is_prompt(at) {
+            self.polls = (self.polls + 1).min(self.scaler.limit().max(LEAST_MOST_POLLS));
         }
+    }
+
+    /// Whether neither a receive ordered at `at`, which has brought something, nor any other had to wait for it. If so,
+    /// the queue has more than is asked for. If not, more receives could only wait, too: as is the rule of a FIFO queue
+    /// of few groups.
+    fn is_prompt(&self, at: Mono) -> bool {
+        let oldest = self.receiving.first().and_then(|id| self.orders.get(id));
+        let waits = |at: Mono| self.now.mono.since(at) >= PAUSE;
+        !waits(at) && !matches!(oldest, Some(Order::Receive { at, .. }) if waits(*at))
     }
 
     fn note_fault(&mut self, fault: ReceiveFault) {

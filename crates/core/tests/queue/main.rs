@@ -17,4 +17,5 @@ mod groups;
 mod polling;
 mod rig;
 mod scaling;
+mod sim;
 mod throttles;

@@ -1,6 +1,6 @@
 //! When the queue is asked, and how often.
 
-use crate::rig::{Rig, always, ok, standard};
+use crate::rig::{Rig, always, fifo, ok, standard};
 use millstream_core::queue::{ReceiveFault, SlotActivity};
 
 #[test]
@@ -25,6 +25,19 @@ fn after_a_burst_it_goes_back_to_one() {
     assert_eq!(rig.polls.len(), 5, "as many as there are slots");
     rig.run_for(21_000);
     assert_eq!(rig.polls.len(), 1);
+}
+
+/// Four groups keep four batches busy: more receives than a few could only wait.
+#[test]
+fn a_fifo_queue_of_few_groups_has_few_long_polls() {
+    let mut rig = Rig::new(fifo(|s| s.batch_size = 1), 30, |_| Some((100, ok())));
+    let mut most = 0;
+    for _ in 0..300 {
+        rig.send_to(&["a", "b", "c", "d"]).run_for(100);
+        most = most.max(rig.polls.len());
+    }
+    assert_eq!(rig.most_running, 4);
+    assert!((4..=100).contains(&most), "{most}");
 }
 
 #[test]

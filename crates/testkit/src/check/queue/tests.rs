@@ -91,7 +91,7 @@ fn a_sound_run_passes() {
 
 #[test]
 fn i7_a_delete_needs_a_success_of_that_receipt() {
-    let begin = [sent("m", ""), sent("n", ""), start(0, &["m", "n"])];
+    let begin = [sent("m", "g"), sent("n", ""), start(0, &["m", "n"])];
     let with = |more: &[QueueEvent]| [&begin[..], more].concat();
     broken(Invariant::Deletes, &with(&[deleted("m", 1)]));
     broken(
