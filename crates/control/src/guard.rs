@@ -22,6 +22,8 @@ use tonic::codegen::{Service, http};
 
 /// How long a call may take if its caller says nothing.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+/// The same for a call that waits for messages: the longest wait, and the time of any other call.
+const POLL_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a call may take at most.
 const MAX_DEADLINE: Duration = Duration::from_secs(60);
 /// The same for calls of functions: their longest timeout, and time to answer.
@@ -36,8 +38,11 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// Calls with small messages.
     pub calls: usize,
-    /// Calls that put or read records; more wait within their deadline. Each may hold 12 MiB.
+    /// Calls that put or read records, or send or look at messages; more wait within their deadline. Each may hold
+    /// 12 MiB.
     pub bulk_calls: usize,
+    /// Calls that wait for messages. Each may hold 3 MiB.
+    pub polls: usize,
     /// Calls of functions by hand. Each may hold 12 MiB.
     pub invocations: usize,
     /// Calls that stay open: watches and reflection.
@@ -51,6 +56,7 @@ impl Default for Limits {
             streams_per_connection: 200,
             calls: 1_000,
             bulk_calls: 64,
+            polls: 256,
             invocations: 64,
             watches: 200,
         }
@@ -65,6 +71,7 @@ pub(crate) struct Deadline(pub(crate) Instant);
 enum Class {
     Call,
     Bulk,
+    Poll,
     Invocation,
     Watch,
 }
@@ -74,7 +81,10 @@ impl Class {
         match path {
             "/millstream.v1.StreamService/PutRecords"
             | "/millstream.v1.StreamService/ReadRecords"
+            | "/millstream.v1.QueueService/SendMessages"
+            | "/millstream.v1.QueueService/PeekMessages"
             | "/millstream.v1.DiscardService/GetDiscard" => Self::Bulk,
+            "/millstream.v1.QueueService/ReceiveMessages" => Self::Poll,
             "/millstream.v1.FunctionService/InvokeFunction" => Self::Invocation,
             "/millstream.v1.MappingService/WatchMappings" | "/grpc.health.v1.Health/Watch" => Self::Watch,
             path if path.starts_with("/grpc.reflection.") => Self::Watch,
@@ -86,6 +96,7 @@ impl Class {
     fn time_limit(self, asked: Option<Duration>) -> Option<Duration> {
         match self {
             Self::Call | Self::Bulk => Some(asked.unwrap_or(DEFAULT_DEADLINE).min(MAX_DEADLINE)),
+            Self::Poll => Some(asked.unwrap_or(POLL_DEADLINE).min(MAX_DEADLINE)),
             Self::Invocation => Some(asked.unwrap_or(MAX_INVOKE_DEADLINE).min(MAX_INVOKE_DEADLINE)),
             Self::Watch => asked,
         }
@@ -114,6 +125,7 @@ fn asked_timeout(headers: &http::HeaderMap) -> Option<Duration> {
 struct Shared {
     calls: Arc<Semaphore>,
     bulk: Arc<Semaphore>,
+    polls: Arc<Semaphore>,
     invocations: Arc<Semaphore>,
     watches: Arc<Semaphore>,
     ending: CancellationToken,
@@ -133,6 +145,7 @@ impl<S> Guard<S> {
         let shared = Shared {
             calls: permits(limits.calls),
             bulk: permits(limits.bulk_calls),
+            polls: permits(limits.polls),
             invocations: permits(limits.invocations),
             watches: permits(limits.watches),
             ending,
@@ -152,6 +165,7 @@ impl Shared {
                 return waited.map_err(|_| status::shutting_down());
             }
             Class::Call => &self.calls,
+            Class::Poll => &self.polls,
             Class::Invocation => &self.invocations,
             Class::Watch => &self.watches,
         };
@@ -200,10 +214,13 @@ where
                     Err(refused) => return Ok(refused.into_http()),
                 };
                 let ends = (class == Class::Watch).then(|| shared.ending.clone());
-                inner
-                    .call(request)
-                    .await
-                    .map(|response| response.map(|body| Guarded::wrap(body, permit, ends)))
+                let answer = inner.call(request);
+                let answer = if class == Class::Poll {
+                    unless_ending(answer, &shared.ending).await
+                } else {
+                    answer.await
+                };
+                answer.map(|response| response.map(|body| Guarded::wrap(body, permit, ends)))
             };
             let Some(at) = deadline else { return work.await };
             match tokio::time::timeout_at(at, work).await {
@@ -211,6 +228,19 @@ where
                 Err(_) => Ok(late().into_http()),
             }
         })
+    }
+}
+
+/// What a call answers that waits for something to happen, or that the server ends: then it is dropped, as if its
+/// caller had gone away.
+async fn unless_ending(
+    answer: impl Future<Output = Result<http::Response<Body>, Infallible>>,
+    ending: &CancellationToken,
+) -> Result<http::Response<Body>, Infallible> {
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        () = ending.cancelled() => Ok(status::shutting_down().into_http()),
     }
 }
 
@@ -307,6 +337,9 @@ mod tests {
             (Class::Call, Some(s(3)), Some(s(3))),
             (Class::Call, Some(s(600)), Some(s(60))),
             (Class::Bulk, Some(s(600)), Some(s(60))),
+            (Class::Poll, None, Some(s(30))),
+            (Class::Poll, Some(s(5)), Some(s(5))),
+            (Class::Poll, Some(s(600)), Some(s(60))),
             (Class::Invocation, None, Some(s(910))),
             (Class::Invocation, Some(s(300)), Some(s(300))),
             (Class::Invocation, Some(s(3_600)), Some(s(910))),
@@ -337,7 +370,8 @@ mod tests {
                 }
             }
         }
-        assert_eq!((seen["Bulk"], seen["Invocation"], seen["Watch"]), (3, 1, 1));
+        let named = ["Bulk", "Poll", "Invocation", "Watch"].map(|class| seen[class]);
+        assert_eq!(named, [5, 1, 1, 1]);
     }
 
     #[tokio::test]
@@ -345,12 +379,13 @@ mod tests {
         let limits = Limits {
             calls: 1,
             bulk_calls: 1,
+            polls: 1,
             invocations: 1,
             watches: 1,
             ..Limits::default()
         };
         let guard = Guard::new((), &limits, CancellationToken::new());
-        for class in [Class::Call, Class::Invocation, Class::Watch] {
+        for class in [Class::Call, Class::Poll, Class::Invocation, Class::Watch] {
             let held = guard.shared.admit(class).await.unwrap();
             assert_eq!(
                 guard.shared.admit(class).await.unwrap_err().code(),

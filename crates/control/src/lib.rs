@@ -1,4 +1,4 @@
-//! The gRPC front door: `millstream.v1` over the engine's [`Manager`] and the broker's [`Streams`].
+//! The gRPC front door: `millstream.v1` over the engine's [`Manager`] and the broker's [`Streams`] and [`Queues`].
 //!
 //! The types generated from `proto/` never leave this crate: `convert` turns them into domain types on the way in
 //! and back on the way out, and reports every field it cannot turn, not only the first. What may be done is
@@ -19,7 +19,7 @@ pub use guard::Limits;
 pub use server::{BoundServer, ControlOptions, ServeError, serve};
 
 use millstream_engine::manage::Manager;
-use millstream_ports::Streams;
+use millstream_ports::{Queues, Streams};
 use std::sync::Arc;
 
 /// What the services work with.
@@ -29,4 +29,6 @@ pub struct ControlServices {
     pub manager: Manager,
     /// Streams of the built-in broker.
     pub streams: Arc<dyn Streams>,
+    /// Queues of the built-in broker.
+    pub queues: Arc<dyn Queues>,
 }

@@ -2,13 +2,14 @@
 
 use crate::refusal::Refusal;
 use millstream_types::function::function_arn;
-use millstream_types::{FunctionName, Namespace};
+use millstream_types::{FunctionName, Namespace, QueueName, SourceArn};
 use std::fmt::Display;
 use std::str::FromStr;
 
 pub(crate) const MAPPINGS: &str = "mappings";
 pub(crate) const FUNCTIONS: &str = "functions";
 pub(crate) const STREAMS: &str = "streams";
+pub(crate) const QUEUES: &str = "queues";
 pub(crate) const DISCARDS: &str = "discards";
 
 /// The full name of a resource.
@@ -81,19 +82,44 @@ pub(crate) fn function(field: &str, namespace: &Namespace, text: &str) -> Result
             Refusal::new(field, text, allowed)
         });
     }
-    if text.contains('/') {
-        let (found, name) = resource(field, text, FUNCTIONS)?;
-        return if found == *namespace {
-            Ok(name)
-        } else {
-            Err(Refusal::new(
-                field,
-                text,
-                format!("a function of the mapping's namespace {namespace}"),
-            ))
-        };
+    short_or_full(field, namespace, text, FUNCTIONS)
+}
+
+/// Reads what names a queue for another queue of `namespace`: a bare name, a full name, or an ARN.
+pub(crate) fn queue(field: &str, namespace: &Namespace, text: &str) -> Result<QueueName, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::missing(field, "the name or ARN of a queue"));
     }
-    id(field, text)
+    if text.starts_with("arn:") {
+        let name = text.rsplit(':').next().unwrap_or_default();
+        let own = QueueName::new(name)
+            .ok()
+            .filter(|name| SourceArn::local_queue(name).as_str() == text);
+        return own.ok_or_else(|| {
+            let allowed = "the ARN of a queue of this system, arn:aws:sqs:us-east-1:000000000000:{name}";
+            Refusal::new(field, text, allowed)
+        });
+    }
+    short_or_full(field, namespace, text, QUEUES)
+}
+
+/// Reads a bare name, or a full one that is of the same namespace.
+fn short_or_full<T>(field: &str, namespace: &Namespace, text: &str, collection: &str) -> Result<T, Refusal>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    if !text.contains('/') {
+        return id(field, text);
+    }
+    let (found, name) = resource(field, text, collection)?;
+    if found == *namespace {
+        Ok(name)
+    } else {
+        let one = collection.trim_end_matches('s');
+        let allowed = format!("a {one} of the same namespace, {namespace}");
+        Err(Refusal::new(field, text, allowed))
+    }
 }
 
 /// The etag of a revision.
@@ -168,6 +194,33 @@ mod tests {
             );
             if let Err(e) = read {
                 assert_eq!(e.field, "mapping.function");
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_is_named_in_three_ways() {
+        let ns = Namespace::default();
+        for (text, expected) in [
+            ("q", Some("q")),
+            ("q.fifo", Some("q.fifo")),
+            ("namespaces/default/queues/q", Some("q")),
+            ("arn:aws:sqs:us-east-1:000000000000:q.fifo", Some("q.fifo")),
+            ("namespaces/other/queues/q", None),
+            ("namespaces/default/streams/q", None),
+            ("arn:aws:sqs:eu-west-1:000000000000:q", None),
+            ("arn:aws:sqs:us-east-1:123456789012:q", None),
+            ("q.x", None),
+            ("", None),
+        ] {
+            let read = queue("f", &ns, text);
+            assert_eq!(
+                read.as_ref().ok().map(QueueName::as_str),
+                expected,
+                "{text}: {read:?}"
+            );
+            if let Err(e) = read {
+                assert_eq!(e.field, "f");
             }
         }
     }

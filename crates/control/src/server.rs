@@ -15,10 +15,11 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// The services whose health is told, besides the server's own (the empty name).
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     v1::mapping_service_server::SERVICE_NAME,
     v1::function_service_server::SERVICE_NAME,
     v1::stream_service_server::SERVICE_NAME,
+    v1::queue_service_server::SERVICE_NAME,
     v1::ledger_service_server::SERVICE_NAME,
     v1::discard_service_server::SERVICE_NAME,
 ];

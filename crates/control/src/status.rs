@@ -2,7 +2,7 @@
 
 use crate::refusal::Refusals;
 use millstream_engine::manage::ManageError;
-use millstream_ports::StreamError;
+use millstream_ports::{QueueError, StreamError};
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -24,6 +24,7 @@ pub(crate) enum Reason {
     Unavailable,
     DiskFull,
     Overloaded,
+    OverLimit,
     DeadlineExceeded,
     Resync,
     ShuttingDown,
@@ -43,6 +44,7 @@ impl Reason {
             Self::Unavailable => "UNAVAILABLE",
             Self::DiskFull => "DISK_FULL",
             Self::Overloaded => "OVERLOADED",
+            Self::OverLimit => "OVER_LIMIT",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Resync => "RESYNC",
             Self::ShuttingDown => "SHUTTING_DOWN",
@@ -58,7 +60,7 @@ impl Reason {
             Self::AlreadyExists => Code::AlreadyExists,
             Self::EtagMismatch | Self::Resync => Code::Aborted,
             Self::InvalidField => Code::InvalidArgument,
-            Self::DiskFull | Self::Overloaded => Code::ResourceExhausted,
+            Self::DiskFull | Self::Overloaded | Self::OverLimit => Code::ResourceExhausted,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::Unavailable | Self::ShuttingDown | Self::FunctionThrottled | Self::FunctionUnreachable => {
                 Code::Unavailable
@@ -152,20 +154,22 @@ pub(crate) fn of_stream(e: StreamError) -> Status {
         } => crate::refusal::Refusal::new(stream_field(field), value, allowed).into(),
         StreamError::Precondition(_) => plain(Reason::Precondition("STREAM_STATE"), &message),
         StreamError::Conflict { expected, actual, .. } => mismatch(&message, expected, actual),
-        StreamError::DiskFull { free, floor } => {
-            let metadata = [
-                ("free_bytes", free.to_string()),
-                ("reserved_bytes", floor.to_string()),
-            ];
-            with(Reason::DiskFull, &message, &metadata, |details| {
-                details.set_retry_info(Some(RETRY_DISK));
-            })
-        }
+        StreamError::DiskFull { free, floor } => disk_full(&message, free, floor),
         StreamError::Unavailable(_) => {
             tracing::warn!(error = %message, "a call failed because the store does not answer");
             retry(Reason::Unavailable, &message, None)
         }
     }
+}
+
+fn disk_full(message: &str, free: u64, floor: u64) -> Status {
+    let metadata = [
+        ("free_bytes", free.to_string()),
+        ("reserved_bytes", floor.to_string()),
+    ];
+    with(Reason::DiskFull, message, &metadata, |details| {
+        details.set_retry_info(Some(RETRY_DISK));
+    })
 }
 
 /// Where a field of the broker's is in a request.
@@ -176,6 +180,50 @@ fn stream_field(field: &str) -> &str {
         "entries" => "records",
         other => other,
     }
+}
+
+/// An error of the broker's queues; `prefix` is where the settings are in the request: `queue.`, or empty for requests
+/// without settings.
+pub(crate) fn of_queue(e: QueueError, prefix: &str) -> Status {
+    let message = e.to_string();
+    match e {
+        QueueError::NotFound(name) => named(Reason::NotFound, &message, "queue", name.to_string()),
+        QueueError::AlreadyExists(name) => named(Reason::AlreadyExists, &message, "queue", name.to_string()),
+        QueueError::Invalid {
+            field,
+            value,
+            allowed,
+        } => crate::refusal::Refusal::new(queue_field(prefix, field), value, allowed).into(),
+        QueueError::Precondition(_) => plain(Reason::Precondition("QUEUE_STATE"), &message),
+        QueueError::OverLimit(_) => retry(Reason::OverLimit, &message, None),
+        QueueError::Conflict { expected, actual, .. } => mismatch(&message, expected, actual),
+        QueueError::DiskFull { free, floor } => disk_full(&message, free, floor),
+        QueueError::Unavailable(_) => {
+            tracing::warn!(error = %message, "a call failed because the store does not answer");
+            retry(Reason::Unavailable, &message, None)
+        }
+    }
+}
+
+/// Where a field of the broker's queues is in a request.
+fn queue_field(prefix: &str, field: &str) -> String {
+    let setting = match field {
+        "retention_seconds" => "message_retention_seconds",
+        "receive_wait_seconds" => "receive_wait_time_seconds",
+        "max_message_bytes" => "maximum_message_bytes",
+        "redrive" => "redrive_policy",
+        "redrive.dead_letter_queue" => "redrive_policy.dead_letter_queue",
+        "redrive.max_receive_count" => "redrive_policy.max_receive_count",
+        // Not settings, but parameters of a call.
+        "entries" => return "messages".to_owned(),
+        "receipts" => return "receipt_handles".to_owned(),
+        "max" => return "max_messages".to_owned(),
+        "wait" => return "wait_time_seconds".to_owned(),
+        "visibility" => return "visibility_timeout_seconds".to_owned(),
+        "after" => return "page_token".to_owned(),
+        other => other,
+    };
+    format!("{prefix}{setting}")
 }
 
 fn named(reason: Reason, message: &str, kind: &str, name: String) -> Status {
@@ -198,7 +246,7 @@ fn mismatch(message: &str, expected: u64, actual: u64) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millstream_types::StreamName;
+    use millstream_types::{QueueName, StreamName};
 
     #[test]
     fn every_error_has_its_code_reason_and_domain() {
@@ -266,6 +314,16 @@ mod tests {
                 Code::FailedPrecondition,
                 "STREAM_STATE",
             ),
+            (
+                of_queue(QueueError::OverLimit(QueueName::new("q").unwrap()), ""),
+                Code::ResourceExhausted,
+                "OVER_LIMIT",
+            ),
+            (
+                of_queue(QueueError::Precondition("x".into()), ""),
+                Code::FailedPrecondition,
+                "QUEUE_STATE",
+            ),
             (resync(), Code::Aborted, "RESYNC"),
             (shutting_down(), Code::Unavailable, "SHUTTING_DOWN"),
         ] {
@@ -314,5 +372,31 @@ mod tests {
         };
         let fields = of_stream(e).get_details_bad_request().unwrap().field_violations;
         assert_eq!(fields[0].field, "stream.shard_count");
+    }
+
+    #[test]
+    fn fields_of_queues_are_named_as_in_the_request() {
+        for (prefix, field, expected) in [
+            ("queue.", "delay_seconds", "queue.delay_seconds"),
+            ("queue.", "retention_seconds", "queue.message_retention_seconds"),
+            (
+                "queue.",
+                "redrive.max_receive_count",
+                "queue.redrive_policy.max_receive_count",
+            ),
+            ("", "max", "max_messages"),
+            ("", "after", "page_token"),
+        ] {
+            let e = QueueError::Invalid {
+                field,
+                value: "0".into(),
+                allowed: "more".into(),
+            };
+            let fields = of_queue(e, prefix)
+                .get_details_bad_request()
+                .unwrap()
+                .field_violations;
+            assert_eq!(fields[0].field, expected);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use millstream_core::mapping_state::MappingState;
-pub use millstream_core::queue::{QueueSnapshot, SlotActivity, SlotInspection};
+pub use millstream_core::queue::{QueueCounters, QueueSnapshot, ScaleReason, SlotActivity, SlotInspection};
 pub use millstream_core::shard::{BatchInspection, Counters, LaneInspection};
 use millstream_ports::{Invoker, PoolStatus, QueueDepth};
 use millstream_types::{

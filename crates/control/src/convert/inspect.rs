@@ -3,8 +3,8 @@
 use super::{count, mapping, mark, small, timestamp};
 use millstream_api::v1;
 use millstream_engine::view::{
-    BatchInspection, LaneInspection, MappingInspection, MappingView, QueueInspection, ShardActivity,
-    ShardInspection, SlotActivity, SlotInspection,
+    BatchInspection, LaneInspection, MappingInspection, MappingView, QueueCounters, QueueInspection,
+    ShardActivity, ShardInspection, SlotActivity, SlotInspection,
 };
 use millstream_types::Position;
 use v1::position::Kind;
@@ -25,25 +25,41 @@ pub(crate) fn to_api(inspection: MappingInspection) -> v1::MappingInspection {
 
 fn queue(q: &QueueInspection) -> v1::QueueInspection {
     let s = &q.snapshot;
-    let depth = q.depth.unwrap_or_default();
     v1::QueueInspection {
         concurrency: small(s.concurrency),
         concurrency_reason: s.concurrency_reason.as_str().to_owned(),
-        visible_messages: count(depth.visible),
-        hidden_messages: count(depth.in_flight),
-        delayed_messages: count(depth.delayed),
-        oldest_message_seconds: depth.oldest.map(|age| age.as_secs_f64()),
+        visible_messages: q.depth.map(|d| count(d.visible)),
+        hidden_messages: q.depth.map(|d| count(d.in_flight)),
+        delayed_messages: q.depth.map(|d| count(d.delayed)),
+        oldest_message_seconds: q.depth.and_then(|d| d.oldest).map(|age| age.as_secs_f64()),
         messages_in_flight: small(s.messages_in_flight),
         batches_in_flight: small(s.batches_in_flight),
         active_groups: small(s.active_groups),
         receives_last_hour: count(s.receives_last_hour),
         slots: s.slots.iter().map(slot).collect(),
-        last_error: s
-            .queue_trouble
-            .clone()
-            .or_else(|| s.function_trouble.clone())
-            .unwrap_or_default(),
+        last_error: [&s.queue_trouble, &s.function_trouble]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("; "),
         draining: s.draining,
+        buffered_bytes: count(s.buffered_bytes),
+        counters: Some(counters(&s.counters)),
+    }
+}
+
+fn counters(c: &QueueCounters) -> v1::QueueConsumerCounters {
+    v1::QueueConsumerCounters {
+        empty_receives: count(c.empty_receives),
+        failed_receives: count(c.receive_faults),
+        messages_failed: count(c.failed),
+        messages_deleted: count(c.deleted),
+        messages_undeleted: count(c.undeleted),
+        messages_returned: count(c.returned),
+        messages_dropped: count(c.dropped),
+        messages_left: count(c.left),
+        renewals: count(c.renewals),
     }
 }
 
@@ -136,6 +152,8 @@ fn batch(b: &BatchInspection) -> v1::BatchInspection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millstream_engine::view::{QueueSnapshot, ScaleReason};
+    use millstream_ports::QueueDepth;
     use millstream_types::{Epoch, Incarnation, Mark, RequestId, Seq, ShardId, Wall};
 
     fn inspected() -> ShardInspection {
@@ -219,5 +237,110 @@ mod tests {
             (2, 1, "boom")
         );
         assert_eq!(batch.next_attempt_time.unwrap().seconds, 1);
+    }
+
+    fn consumer() -> QueueInspection {
+        let snapshot = QueueSnapshot {
+            concurrency: 5,
+            concurrency_reason: ScaleReason::MaximumConcurrency,
+            messages_in_flight: 7,
+            batches_in_flight: 2,
+            active_groups: 3,
+            receives_last_hour: 180,
+            slots: Vec::new(),
+            buffered_bytes: 99,
+            counters: QueueCounters {
+                empty_receives: 1,
+                receive_faults: 2,
+                failed: 3,
+                deleted: 4,
+                undeleted: 5,
+                returned: 6,
+                dropped: 7,
+                left: 8,
+                renewals: 9,
+                ..QueueCounters::default()
+            },
+            last_attempt_failed: None,
+            queue_trouble: None,
+            function_trouble: Some("boom".into()),
+            draining: true,
+        };
+        QueueInspection {
+            snapshot,
+            depth: None,
+        }
+    }
+
+    #[test]
+    fn the_depth_of_a_queue_that_does_not_tell_is_not_zero() {
+        let unknown = queue(&consumer());
+        let depth = |q: &v1::QueueInspection| (q.visible_messages, q.hidden_messages, q.delayed_messages);
+        assert_eq!(depth(&unknown), (None, None, None));
+        let depth_of = Some(QueueDepth {
+            delayed: 4,
+            ..QueueDepth::default()
+        });
+        let told = queue(&QueueInspection {
+            depth: depth_of,
+            ..consumer()
+        });
+        assert_eq!(depth(&told), (Some(0), Some(0), Some(4)));
+        assert_eq!(told.oldest_message_seconds, None);
+    }
+
+    #[test]
+    fn a_consumer_tells_limits_counts_and_trouble() {
+        let got = queue(&consumer());
+        assert_eq!(
+            (got.concurrency, got.concurrency_reason.as_str(), got.draining),
+            (5, "maximum_concurrency", true)
+        );
+        assert_eq!(
+            (got.messages_in_flight, got.batches_in_flight, got.active_groups),
+            (7, 2, 3)
+        );
+        assert_eq!((got.receives_last_hour, got.buffered_bytes), (180, 99));
+        let c = got.counters.unwrap();
+        let counts = [
+            c.empty_receives,
+            c.failed_receives,
+            c.messages_failed,
+            c.messages_deleted,
+            c.messages_undeleted,
+            c.messages_returned,
+            c.messages_dropped,
+            c.messages_left,
+            c.renewals,
+        ];
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(got.last_error, "boom");
+        let mut both = consumer();
+        both.snapshot.queue_trouble = Some("gone".into());
+        assert_eq!(queue(&both).last_error, "gone; boom");
+    }
+
+    #[test]
+    fn a_held_slot_says_why_and_until_when() {
+        let got = slot(&SlotInspection {
+            slot: 3,
+            activity: SlotActivity::Held,
+            messages: 10,
+            groups: 2,
+            request_id: Some(RequestId::from_random(4)),
+            since: Wall(1_000),
+            next: Some(Wall(2_000)),
+            reason: Some("no capacity".into()),
+        });
+        assert_eq!(
+            (got.slot, got.activity(), got.message_count, got.group_count),
+            (3, v1::SlotActivity::Held, 10, 2)
+        );
+        assert_eq!(
+            (got.since.unwrap().seconds, got.next_time.unwrap().seconds),
+            (1, 2)
+        );
+        assert_eq!(got.request_id, RequestId::from_random(4).to_string());
+        assert_eq!(got.reason, "no capacity");
     }
 }

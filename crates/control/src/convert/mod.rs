@@ -5,7 +5,10 @@ pub(crate) mod inspect;
 pub(crate) mod ledger;
 pub(crate) mod mapping;
 pub(crate) mod mask;
+pub(crate) mod message;
+pub(crate) mod queue;
 pub(crate) mod stream;
+pub(crate) mod trace;
 
 use crate::refusal::Refusal;
 use millstream_types::{Mark, Wall};

@@ -1,18 +1,16 @@
 //! Streams: settings, entries and positions in; descriptions and records out.
 
 use super::mask::Mask;
-use super::{count, small, timestamp, wall};
+use super::{count, small, timestamp, trace, wall};
 use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use millstream_api::v1;
 use millstream_ports::{HashKey, PutEntry, PutError, PutReceipt, ShardDescription, StreamDescription};
-use millstream_types::{Mark, Position, Record, Seq, SourceArn, StreamSpec, TraceContext};
+use millstream_types::{Mark, Position, Record, Seq, SourceArn, StreamSpec};
 use v1::read_records_request::Start;
 
 /// Most entries of one put.
 const MAX_ENTRIES: usize = 500;
-const MAX_TRACEPARENT: usize = 256;
-const MAX_TRACESTATE: usize = 512;
 
 /// The settings of a new stream; unset ones have their defaults.
 pub(crate) fn new_spec(s: &v1::Stream, refusals: &mut Refusals) -> StreamSpec {
@@ -102,35 +100,12 @@ pub(crate) fn entries(records: Vec<v1::PutRecordsEntry>) -> Result<Vec<PutEntry>
 fn entry(i: usize, e: v1::PutRecordsEntry, refusals: &mut Refusals) -> Option<PutEntry> {
     let field = format!("records[{i}].explicit_hash_key");
     let explicit = refusals.take(hash_key(&field, &e.explicit_hash_key))?;
-    let trace = e.trace_context.map(|t| trace(i, &t)).transpose();
+    let trace = trace::read(&format!("records[{i}].trace_context"), e.trace_context.as_ref());
     Some(PutEntry {
         partition_key: e.partition_key,
         hash_key: explicit.map_or(HashKey::OfPartitionKey, HashKey::Explicit),
         data: e.data,
         trace: refusals.take(trace)?,
-    })
-}
-
-fn trace(i: usize, t: &v1::TraceContext) -> Result<TraceContext, Refusal> {
-    let field = |name| format!("records[{i}].trace_context.{name}");
-    if t.traceparent.is_empty() || t.traceparent.len() > MAX_TRACEPARENT {
-        return Err(Refusal::new(
-            field("traceparent"),
-            &t.traceparent,
-            "1 to 256 bytes",
-        ));
-    }
-    if t.tracestate.len() > MAX_TRACESTATE {
-        return Err(Refusal::new(
-            field("tracestate"),
-            &t.tracestate,
-            "at most 512 bytes",
-        ));
-    }
-    let tracestate = (!t.tracestate.is_empty()).then(|| t.tracestate.as_str().into());
-    Ok(TraceContext {
-        traceparent: t.traceparent.as_str().into(),
-        tracestate,
     })
 }
 
@@ -185,10 +160,7 @@ pub(crate) fn record(r: &Record) -> v1::StreamRecord {
         partition_key: String::from_utf8_lossy(&r.partition_key).into_owned(),
         data: r.data.clone(),
         approximate_arrival_time: Some(timestamp(r.arrival)),
-        trace_context: r.trace.as_ref().map(|t| v1::TraceContext {
-            traceparent: t.traceparent.to_string(),
-            tracestate: t.tracestate.as_deref().unwrap_or_default().to_owned(),
-        }),
+        trace_context: trace::to_api(r.trace.as_ref()),
     }
 }
 

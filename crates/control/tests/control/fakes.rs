@@ -1,5 +1,6 @@
 //! A server on a free port over fakes, and clients of it.
 
+use crate::fake_queues::{FakeQueues, FakeSource};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -8,6 +9,7 @@ use millstream_api::v1::discard_service_client::DiscardServiceClient;
 use millstream_api::v1::function_service_client::FunctionServiceClient;
 use millstream_api::v1::ledger_service_client::LedgerServiceClient;
 use millstream_api::v1::mapping_service_client::MappingServiceClient;
+use millstream_api::v1::queue_service_client::QueueServiceClient;
 use millstream_api::v1::stream_service_client::StreamServiceClient;
 use millstream_api::{MAX_PAYLOAD_MESSAGE_BYTES, v1};
 use millstream_control::{BoundServer, ControlOptions, ControlServices, serve};
@@ -36,6 +38,7 @@ pub(crate) struct World {
     pub(crate) live: Arc<FakeLive>,
     pub(crate) catalog: Arc<FakeCatalog>,
     pub(crate) outside: Arc<Outside>,
+    pub(crate) broker: Arc<FakeQueues>,
     pub(crate) manager: Manager,
 }
 
@@ -60,12 +63,14 @@ impl World {
             ledger: outside.clone(),
             discards: outside.clone(),
         });
+        let broker = Arc::new(FakeQueues::default());
         let shutdown = CancellationToken::new();
         let mut options = ControlOptions::new("127.0.0.1:0".parse().unwrap());
         change(&mut options);
         let services = ControlServices {
             manager: manager.clone(),
             streams: outside.clone(),
+            queues: broker.clone(),
         };
         let server = serve(options, services, shutdown.clone()).await.unwrap();
         let endpoint = Channel::from_shared(format!("http://{}", server.local_addr())).unwrap();
@@ -77,6 +82,7 @@ impl World {
             live,
             catalog,
             outside,
+            broker,
             manager,
         }
     }
@@ -93,6 +99,10 @@ impl World {
         StreamServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES)
             .max_encoding_message_size(usize::MAX)
+    }
+
+    pub(crate) fn queues(&self) -> QueueServiceClient<Channel> {
+        QueueServiceClient::new(self.channel.clone()).max_encoding_message_size(usize::MAX)
     }
 
     pub(crate) fn ledger(&self) -> LedgerServiceClient<Channel> {
@@ -463,7 +473,10 @@ impl Sources for Outside {
     }
 
     async fn queue(&self, _: &Namespace, arn: &SourceArn) -> Result<Arc<dyn QueueSource>, SourceError> {
-        Err(SourceError::NoSuchQueue { arn: arn.to_string() })
+        match arn.resource_name() {
+            "work" | "work.fifo" => Ok(Arc::new(FakeSource(arn.as_str().ends_with(".fifo")))),
+            _ => Err(SourceError::NoSuchQueue { arn: arn.to_string() }),
+        }
     }
 }
 
@@ -495,10 +508,22 @@ impl Destinations for Outside {
         _: &Namespace,
         arn: &SourceArn,
     ) -> Result<Arc<dyn Destination>, DeliverError> {
+        if arn.resource_name() == "dead" {
+            return Ok(Arc::new(Dead));
+        }
         Err(DeliverError::Refused {
             destination: arn.to_string(),
-            why: "no such stream".into(),
+            why: "no such stream or queue".into(),
         })
+    }
+}
+
+struct Dead;
+
+#[async_trait]
+impl Destination for Dead {
+    async fn deliver(&self, _: &durable::OutboxEntry) -> Result<Delivery, DeliverError> {
+        Ok(Delivery::Delivered)
     }
 }
 

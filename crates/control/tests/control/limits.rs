@@ -63,6 +63,7 @@ async fn only_loopback_is_served() {
     let services = || millstream_control::ControlServices {
         manager: w.manager.clone(),
         streams: w.outside.clone(),
+        queues: w.broker.clone(),
     };
     for outside in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7400"] {
         let options = ControlOptions::new(outside.parse().unwrap());

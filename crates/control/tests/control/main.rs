@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests, their helpers included, fail by panicking
 
+mod fake_queues;
 mod fakes;
 mod functions;
 mod history;
 mod limits;
 mod mappings;
+mod queues;
 mod reflection;
 mod streams;
 mod watch;

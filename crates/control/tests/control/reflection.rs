@@ -6,11 +6,12 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "millstream.v1.DiscardService",
     "millstream.v1.FunctionService",
     "millstream.v1.LedgerService",
     "millstream.v1.MappingService",
+    "millstream.v1.QueueService",
     "millstream.v1.StreamService",
 ];
 
