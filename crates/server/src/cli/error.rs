@@ -156,8 +156,9 @@ fn status_lines(status: &Status) -> Vec<String> {
 fn next_step(code: Code, reason: &str) -> &'static str {
     match (code, reason) {
         (_, "DISK_FULL") => {
-            "make room on the server's disk, or lower the retention of streams; then try again"
+            "make room on the server's disk, or lower the retention of streams and queues; then try again"
         }
+        (_, "OVER_LIMIT") => "delete received messages, or wait until their visibility timeout ends",
         (_, "RESYNC") => "watch again; it starts with what is",
         (_, "ETAG_MISMATCH") | (Code::Aborted, _) => {
             "somebody changed it meanwhile: get it again (-o json shows its etag) and repeat the change"

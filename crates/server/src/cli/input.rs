@@ -1,6 +1,7 @@
 //! Files and standard input as commands read them.
 
 use super::error::CliError;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
 
@@ -48,6 +49,15 @@ pub(crate) fn whole(path: &str) -> Result<Vec<u8>, CliError> {
         ));
     }
     Ok(bytes)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub(crate) fn progress(length: Option<u64>) -> ProgressBar {
+    let Some(length) = length.filter(|_| std::io::stderr().is_terminal()) else {
+        return ProgressBar::hidden();
+    };
+    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// What to say about a file that cannot be read.

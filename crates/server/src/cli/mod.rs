@@ -14,9 +14,11 @@ mod mapping;
 mod names;
 mod output;
 mod paging;
+mod queue;
 mod server;
 mod session;
 mod stream;
+mod tally;
 mod when;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -38,8 +40,8 @@ Exit codes:
 
 Start here: millstream server --data-dir ./data";
 
-/// Event source mappings that run anywhere: reads streams, batches their records and calls functions, with the
-/// semantics of AWS Lambda's.
+/// Event source mappings that run anywhere: reads streams and queues, batches their records and calls functions, with
+/// the semantics of AWS Lambda's.
 #[derive(Parser, Debug)]
 #[command(name = "millstream", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {
@@ -49,9 +51,9 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the server: durable streams, mappings, functions, and the gRPC API.
+    /// Run the server: durable streams and queues, mappings, functions, and the gRPC API.
     Server(server::ServerArgs),
-    /// Create, watch, change, pause and inspect mappings of a stream to a function.
+    /// Create, watch, change, pause and inspect mappings of a stream or queue to a function.
     #[command(visible_alias = "m", alias = "mappings")]
     Mapping(mapping::MappingArgs),
     /// Register, change and call functions.
@@ -60,6 +62,9 @@ enum Command {
     /// Make, fill, read and reshape durable streams.
     #[command(visible_alias = "s", alias = "streams")]
     Stream(stream::StreamArgs),
+    /// Make, fill, receive from and look into durable queues, standard and FIFO.
+    #[command(visible_alias = "q", alias = "queues")]
+    Queue(queue::QueueArgs),
     /// Show the history of attempts.
     Ledger(history::LedgerArgs),
     /// Show records that were given up.
@@ -91,6 +96,7 @@ fn run(command: Command) -> Result<u8, CliError> {
         Command::Mapping(args) => client(mapping::run(args))?,
         Command::Function(args) => client(function::run(args))?,
         Command::Stream(args) => client(stream::run(args))?,
+        Command::Queue(args) => client(queue::run(args))?,
         Command::Ledger(args) => client(history::ledger(args))?,
         Command::Discard(args) => client(history::discard(args))?,
         Command::Health(args) => client(health::run(args))?,
@@ -146,6 +152,22 @@ mod tests {
             "mapping wait totals --for idle --timeout 5m",
             "mapping update totals --unset batch-size,on-failure --max-retries -1",
             "mapping delete totals --yes --server 127.0.0.1:1",
+            "queue create jobs --visibility-timeout 60s --dead-letter-queue dead --max-receive-count 5",
+            "q create jobs.fifo --content-based-deduplication --deduplication-scope message-group --dry-run",
+            "queue update jobs --max-receive-count 3 --unset delay-seconds",
+            "queue send jobs a b --attribute n:Number=1 --attribute k=v --delay 5s --trace-header Root=1",
+            "queue send jobs.fifo --group-field dest --file f.jsonl",
+            "queue send jobs.fifo --group g --deduplication-id d x",
+            "queue send jobs --jsonl",
+            "queue receive jobs --max 10 --wait 20s --visibility-timeout 0 --delete",
+            "queue peek jobs --limit 5 -o wide",
+            "queue delete-message jobs r1 r2",
+            "queue change-visibility jobs r1 --timeout 0",
+            "queue purge jobs --yes",
+            "q ls -o name",
+            "mapping create work --queue jobs --function f --max-concurrency 2 --batch-size 10",
+            "mapping create work --source-arn arn:aws:sqs:us-east-1:000000000000:jobs --function f",
+            "mapping update work --unset maximum-concurrency",
             "ledger list totals --limit 10",
             "discard get 6f9619ff-8b86-4d11-b42d-00c04fc964ff --payload",
             "server --data-dir d --grpc-addr 127.0.0.1:0 --log-format json --drain-timeout 5s --config x.yaml",
@@ -167,6 +189,13 @@ mod tests {
             "mapping wait totals --for happy",
             "mapping list -o xml",
             "stream read orders --limit 0",
+            "mapping create m --queue q --stream s --function f",
+            "mapping create m --queue q --function f --starting-position trim",
+            "queue send q x --file f",
+            "queue send q --jsonl --group-field g",
+            "queue receive q --max 11",
+            "queue change-visibility q r",
+            "queue delete-messages q",
         ] {
             assert!(
                 Cli::try_parse_from(std::iter::once("millstream").chain(line.split_whitespace())).is_err(),

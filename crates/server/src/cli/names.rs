@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Function,
     /// `namespaces/{namespace}/streams/{id}`.
     Stream,
+    /// `namespaces/{namespace}/queues/{id}`.
+    Queue,
     /// `namespaces/{namespace}/discards/{id}`.
     Discard,
 }
@@ -21,6 +23,7 @@ impl Kind {
             Self::Mapping => "mappings",
             Self::Function => "functions",
             Self::Stream => "streams",
+            Self::Queue => "queues",
             Self::Discard => "discards",
         }
     }
@@ -59,7 +62,11 @@ pub(crate) fn resource(namespace: &str, kind: Kind, id: &str) -> Result<String, 
 
 /// The last part of a resource name or ARN: what people call it.
 pub(crate) fn short(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
+    let last = name.rsplit('/').next().unwrap_or(name);
+    match last.strip_prefix("arn:") {
+        Some(arn) => arn.rsplit(':').next().unwrap_or(last),
+        None => last,
+    }
 }
 
 /// The ARN of a stream: itself, or that of the built-in broker's stream of this name.
@@ -68,6 +75,20 @@ pub(crate) fn stream_arn(text: &str) -> String {
         return text.to_owned();
     }
     format!("arn:aws:kinesis:us-east-1:000000000000:stream/{}", short(text))
+}
+
+/// The ARN of a queue: itself, or that of the built-in broker's queue of this name.
+pub(crate) fn queue_arn(text: &str) -> String {
+    if text.starts_with("arn:") {
+        return text.to_owned();
+    }
+    format!("arn:aws:sqs:us-east-1:000000000000:{}", short(text))
+}
+
+/// The ARN of where failures go: itself, that of `queue/NAME`, or that of a stream.
+pub(crate) fn destination_arn(text: &str) -> String {
+    let queue = text.starts_with("queue/") || text.contains("/queues/");
+    if queue { queue_arn(text) } else { stream_arn(text) }
 }
 
 #[cfg(test)]
@@ -92,10 +113,28 @@ mod tests {
             );
         }
         assert_eq!(short("namespaces/team/mappings/totals"), "totals");
+        assert_eq!(short(&queue_arn("jobs.fifo")), "jobs.fifo");
+        assert_eq!(short("a:b"), "a:b", "for the server to refuse");
         assert_eq!(short(&stream_arn("orders")), "orders");
         assert_eq!(
             stream_arn("arn:aws:kinesis:eu-west-1:123456789012:stream/a"),
             "arn:aws:kinesis:eu-west-1:123456789012:stream/a"
         );
+    }
+
+    #[test]
+    fn a_destination_is_a_stream_unless_it_says_otherwise() {
+        let (stream, queue) = (stream_arn("a"), queue_arn("a"));
+        for (text, want) in [
+            ("a", &stream),
+            ("stream/a", &stream),
+            ("namespaces/default/streams/a", &stream),
+            ("queue/a", &queue),
+            ("namespaces/default/queues/a", &queue),
+            (queue.as_str(), &queue),
+            (stream.as_str(), &stream),
+        ] {
+            assert_eq!(&destination_arn(text), want, "{text}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use v1::discard_service_client::DiscardServiceClient;
 use v1::function_service_client::FunctionServiceClient;
 use v1::ledger_service_client::LedgerServiceClient;
 use v1::mapping_service_client::MappingServiceClient;
+use v1::queue_service_client::QueueServiceClient;
 use v1::stream_service_client::StreamServiceClient;
 
 /// How long a connection may take to be made.
@@ -130,6 +131,11 @@ impl Session {
         StreamServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES)
+    }
+
+    /// Calls queues.
+    pub(crate) fn queues(&self) -> QueueServiceClient<Channel> {
+        QueueServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES)
     }
 
     /// Calls the ledger.

@@ -129,6 +129,7 @@ async fn open_door(
     let services = ControlServices {
         manager: assembly.manager(),
         streams: assembly.streams(),
+        queues: assembly.queues(),
     };
     serve(options, services, closing).await
 }

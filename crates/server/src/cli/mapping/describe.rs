@@ -1,6 +1,6 @@
 //! The inside of a mapping, for people.
 
-use super::show;
+use super::{describe_queue, show};
 use crate::cli::error::CliError;
 use crate::cli::names::Kind;
 use crate::cli::output::{Columns, Format, Table, count, to_json, to_yaml};
@@ -54,6 +54,9 @@ impl Describe {
         for line in facts(&mapping) {
             screen.line(&line)?;
         }
+        if show::of_queue(&mapping) {
+            return describe_queue::show(screen, inspection.queue.as_ref());
+        }
         let mut shards = Table::new(SHARDS, wide);
         let mut lanes = Table::new(LANES, wide);
         let mut at_work = false;
@@ -100,7 +103,11 @@ fn facts(m: &v1::Mapping) -> Vec<String> {
         ("State", format!("{}{reason}", show::state(m))),
         ("Source", m.source_arn.clone()),
         ("Function", m.function.clone()),
-        ("Starts at", start),
+    ];
+    if !show::of_queue(m) {
+        facts.push(("Starts at", start));
+    }
+    facts.extend([
         ("Batches", batches(m)),
         ("On failure", on_failure(m)),
         ("Since start", counters(m.counters.unwrap_or_default())),
@@ -113,7 +120,7 @@ fn facts(m: &v1::Mapping) -> Vec<String> {
             ),
         ),
         ("Created", format!("{created}, changed {changed}")),
-    ];
+    ]);
     facts.extend(m.conditions.iter().map(|c| {
         let age = when::age(c.since.as_ref());
         ("Condition", format!("{} for {age}: {}", c.r#type, c.message))
@@ -126,11 +133,23 @@ fn facts(m: &v1::Mapping) -> Vec<String> {
 
 fn batches(m: &v1::Mapping) -> String {
     let (records, window) = (m.batch_size(), m.maximum_batching_window_seconds());
+    if show::of_queue(m) {
+        let most = m.scaling_config.and_then(|c| c.maximum_concurrency);
+        let most = most.map_or_else(
+            || "as many as load and errors allow".to_owned(),
+            |n| n.to_string(),
+        );
+        return format!("up to {records} messages, window {window} s, at once {most}");
+    }
     let lanes = count(usize::try_from(m.parallelization_factor()).unwrap_or(0), "lane");
     format!("up to {records} records, window {window} s, {lanes} per shard")
 }
 
 fn on_failure(m: &v1::Mapping) -> String {
+    let partial = !m.function_response_types.is_empty();
+    if show::of_queue(m) {
+        return format!("left to the queue and its dead-letter queue, partial responses {partial}");
+    }
     let (bisect, retries) = (
         m.bisect_batch_on_function_error(),
         show::unlimited(m.maximum_retry_attempts()),
@@ -139,7 +158,6 @@ fn on_failure(m: &v1::Mapping) -> String {
         seconds if seconds < 0 => "no limit".to_owned(),
         seconds => format!("{seconds} s"),
     };
-    let partial = !m.function_response_types.is_empty();
     let destination = match show::on_failure(m) {
         "" => "none",
         arn => arn,

@@ -1,10 +1,12 @@
 //! `millstream mapping …`.
 
 mod describe;
+mod describe_queue;
 mod settings;
 mod show;
 mod verbs;
 mod wait;
+mod wait_queue;
 mod watch;
 
 use super::error::CliError;
@@ -22,14 +24,15 @@ pub(crate) struct MappingArgs {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
-    /// Connect a stream to a function.
+    /// Connect a stream or queue to a function.
     Create(verbs::Create),
     /// Show mappings by name.
     Get(verbs::Get),
     /// Show all mappings of the namespace.
     #[command(visible_alias = "ls")]
     List(verbs::List),
-    /// Show the inside of a mapping: shards, leases, positions, lag, and what each lane works on.
+    /// Show the inside of a mapping: shards, leases, positions, lag, and what each lane works on; or of a queue's, its
+    /// concurrency, and what each slot works on or waits for.
     #[command(visible_alias = "inspect")]
     Describe(describe::Describe),
     /// Change settings; the rest stays as it is.

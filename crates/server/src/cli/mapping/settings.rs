@@ -1,6 +1,6 @@
 //! The settings of a mapping as flags, named as AWS names them, with short forms.
 
-use crate::cli::names::stream_arn;
+use crate::cli::names::destination_arn;
 use crate::cli::when;
 use crate::units::whole_seconds;
 use clap::{Args, ValueEnum};
@@ -12,30 +12,34 @@ const HEADING: &str = "Settings";
 /// What create and update both can set.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// Most records of a batch, 1 to 10000 [default: 100].
+    /// Most records of a batch, 1 to 10000; of a FIFO queue, 1 to 10 [default: 100; of a queue, 10].
     #[arg(long, value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
     batch_size: Option<i32>,
-    /// Longest wait for a batch to fill, 0 to 300 s [default: 0].
+    /// Longest wait for a batch to fill, 0 to 300 s; not for a FIFO queue [default: 0].
     #[arg(long, visible_alias = "window", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING)]
     maximum_batching_window_seconds: Option<i32>,
-    /// Lanes per shard, 1 to 10; a key always has the same lane [default: 1].
+    /// Streams: lanes per shard, 1 to 10; a key always has the same lane [default: 1].
     #[arg(long, visible_alias = "factor", value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
     parallelization_factor: Option<i32>,
-    /// Split a failed batch of several records in two [default: false].
+    /// Streams: split a failed batch of several records in two [default: false].
     #[arg(long, visible_alias = "bisect", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = HEADING)]
     bisect_batch_on_function_error: Option<bool>,
-    /// Retries after the first attempt, 0 to 10000; -1: no limit [default: -1].
+    /// Streams: retries after the first attempt, 0 to 10000; -1: no limit [default: -1].
     #[arg(long, visible_alias = "max-retries", value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
     maximum_retry_attempts: Option<i32>,
-    /// Oldest record that is still tried, 60 s to 7 d; -1: no limit [default: -1].
+    /// Streams: oldest record that is still tried, 60 s to 7 d; -1: no limit [default: -1].
     #[arg(long, visible_alias = "max-age", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING, allow_negative_numbers = true)]
     maximum_record_age_seconds: Option<i32>,
-    /// The function reports the first record that failed (`batchItemFailures`) [default: false].
+    /// The function reports which records failed (`batchItemFailures`) [default: false].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = HEADING)]
     report_batch_item_failures: Option<bool>,
-    /// The stream, or its ARN, that gets a document about records that were given up [default: none].
-    #[arg(long, value_name = "STREAM", help_heading = HEADING)]
+    /// Streams: what gets a document about records that were given up: a stream, `queue/NAME` for a standard queue, or an
+    /// ARN [default: none].
+    #[arg(long, value_name = "DESTINATION", help_heading = HEADING)]
     on_failure: Option<String>,
+    /// Queues: most batches in flight at once, 2 to 1000 [default: up to 1250, as load and errors allow].
+    #[arg(long, visible_alias = "max-concurrency", value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
+    maximum_concurrency: Option<i32>,
 }
 
 /// A setting that can go back to its default.
@@ -50,6 +54,8 @@ pub(crate) enum Unset {
     MaximumRecordAgeSeconds,
     ReportBatchItemFailures,
     OnFailure,
+    #[value(alias = "max-concurrency")]
+    MaximumConcurrency,
 }
 
 impl Unset {
@@ -64,6 +70,7 @@ impl Unset {
             Self::MaximumRecordAgeSeconds => "maximum_record_age_seconds",
             Self::ReportBatchItemFailures => "function_response_types",
             Self::OnFailure => "destination_config",
+            Self::MaximumConcurrency => "scaling_config",
         }
     }
 }
@@ -80,10 +87,13 @@ impl Settings {
         if self.report_batch_item_failures == Some(true) {
             mapping.function_response_types = vec![FunctionResponseType::ReportBatchItemFailures.into()];
         }
-        mapping.destination_config = self.on_failure.as_ref().map(|stream| v1::DestinationConfig {
+        mapping.destination_config = self.on_failure.as_ref().map(|to| v1::DestinationConfig {
             on_failure: Some(v1::OnFailure {
-                destination: stream_arn(stream),
+                destination: destination_arn(to),
             }),
+        });
+        mapping.scaling_config = self.maximum_concurrency.map(|n| v1::ScalingConfig {
+            maximum_concurrency: Some(n),
         });
         self.mask()
     }
@@ -113,6 +123,7 @@ impl Settings {
                 Unset::ReportBatchItemFailures,
             ),
             (self.on_failure.is_some(), Unset::OnFailure),
+            (self.maximum_concurrency.is_some(), Unset::MaximumConcurrency),
         ];
         set.into_iter()
             .filter(|(set, _)| *set)

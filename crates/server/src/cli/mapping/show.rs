@@ -25,6 +25,7 @@ pub(crate) const COLUMNS: Columns = Columns {
         "BISECT",
         "RETRIES",
         "ON-FAILURE",
+        "CONCURRENCY",
         "LAST-RESULT",
         "GENERATION",
         "UID",
@@ -57,15 +58,26 @@ pub(crate) fn row(m: &v1::Mapping) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(","),
         m.batch_size().to_string(),
-        m.parallelization_factor().to_string(),
+        text(m.parallelization_factor),
         format!("{}s", m.maximum_batching_window_seconds()),
-        m.bisect_batch_on_function_error().to_string(),
-        unlimited(m.maximum_retry_attempts()),
+        text(m.bisect_batch_on_function_error),
+        m.maximum_retry_attempts.map_or_else(String::new, unlimited),
         short(on_failure(m)).to_owned(),
+        text(m.scaling_config.and_then(|c| c.maximum_concurrency)),
         m.last_processing_result.clone(),
         generation,
         m.uid.clone(),
     ]
+}
+
+/// A setting that only some kinds of sources have; empty if this one has not.
+fn text<T: ToString>(setting: Option<T>) -> String {
+    setting.map_or_else(String::new, |value| value.to_string())
+}
+
+/// Whether its source is a queue.
+pub(crate) fn of_queue(m: &v1::Mapping) -> bool {
+    m.source_arn.split(':').nth(2) == Some("sqs")
 }
 
 /// The state in one word.
@@ -151,5 +163,23 @@ pub(crate) mod tests {
         let cells = row(&mapping("totals", v1::MappingState::Updating));
         assert_eq!(cells.len(), COLUMNS.narrow.len() + COLUMNS.wide.len());
         assert!(cells.contains(&"no limit".to_owned()) && cells.contains(&"2 (runs 1)".to_owned()));
+    }
+
+    #[test]
+    fn settings_that_a_queue_has_not_are_not_shown_as_zero() {
+        let m = v1::Mapping {
+            source_arn: "arn:aws:sqs:us-east-1:000000000000:jobs.fifo".to_owned(),
+            parallelization_factor: None,
+            maximum_retry_attempts: None,
+            scaling_config: Some(v1::ScalingConfig {
+                maximum_concurrency: Some(2),
+            }),
+            ..mapping("work", v1::MappingState::Active)
+        };
+        assert!(of_queue(&m) && !of_queue(&mapping("totals", v1::MappingState::Active)));
+        let cells = row(&m);
+        assert_eq!(cells[2], "jobs.fifo");
+        assert_eq!(cells[9..15], ["100", "", "0s", "", "", ""]);
+        assert_eq!(cells[15], "2");
     }
 }

@@ -4,7 +4,7 @@ use super::settings::{Settings, Start, Unset};
 use super::{show, watch};
 use crate::cli::confirm::Confirm;
 use crate::cli::error::CliError;
-use crate::cli::names::{Kind, short, stream_arn};
+use crate::cli::names::{Kind, queue_arn, short, stream_arn};
 use crate::cli::paging;
 use crate::cli::session::Session;
 use clap::Args;
@@ -15,15 +15,14 @@ use millstream_api::v1;
 pub(crate) struct Create {
     /// What to call it: lower-case letters, digits and hyphens.
     name: String,
-    /// The stream to read: its name, or an ARN.
-    #[arg(long, visible_alias = "source-arn", value_name = "STREAM")]
-    stream: String,
+    #[command(flatten)]
+    source: Source,
     /// The function to call.
     #[arg(long, short)]
     function: String,
-    /// Where to start: `trim-horizon`, `latest`, or a time like 2026-11-22T10:00:00Z.
-    #[arg(long, visible_alias = "from", value_parser = Start::parse, value_name = "POSITION")]
-    starting_position: Start,
+    /// Where to start, for a stream: `trim-horizon`, `latest`, or a time like 2026-11-22T10:00:00Z.
+    #[arg(long, visible_alias = "from", value_parser = Start::parse, value_name = "POSITION", conflicts_with = "queue", required_unless_present_any = ["queue", "source_arn"])]
+    starting_position: Option<Start>,
     #[command(flatten)]
     settings: Settings,
     /// Makes the command repeatable: with the same id a second run returns what the first one made.
@@ -34,16 +33,43 @@ pub(crate) struct Create {
     dry_run: bool,
 }
 
+/// What a mapping reads.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// The stream to read: its name, or an ARN.
+    #[arg(long, value_name = "STREAM")]
+    stream: Option<String>,
+    /// The queue to read: its name, or an ARN.
+    #[arg(long, value_name = "QUEUE")]
+    queue: Option<String>,
+    /// The stream or queue to read, by its ARN.
+    #[arg(long, value_name = "ARN")]
+    source_arn: Option<String>,
+}
+
+impl Source {
+    fn arn(&self) -> String {
+        match (&self.stream, &self.queue) {
+            (Some(stream), _) => stream_arn(stream),
+            (None, Some(queue)) => queue_arn(queue),
+            (None, None) => self.source_arn.clone().unwrap_or_default(),
+        }
+    }
+}
+
 impl Create {
     pub(crate) async fn run(self, session: &mut Session) -> Result<(), CliError> {
         // A whole name is taken too, so that what -o name prints can be used.
         session.name(Kind::Mapping, &self.name)?;
         let mut mapping = v1::Mapping {
-            source_arn: stream_arn(&self.stream),
+            source_arn: self.source.arn(),
             function: self.function.clone(),
             ..Default::default()
         };
-        self.starting_position.apply(&mut mapping);
+        if let Some(start) = &self.starting_position {
+            start.apply(&mut mapping);
+        }
         self.settings.apply(&mut mapping);
         let request = v1::CreateMappingRequest {
             parent: session.parent(),

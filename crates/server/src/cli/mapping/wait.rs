@@ -1,6 +1,6 @@
 //! Waits until mappings have reached a state, for scripts.
 
-use super::show;
+use super::{show, wait_queue};
 use crate::cli::error::CliError;
 use crate::cli::names::{Kind, short};
 use crate::cli::session::Session;
@@ -24,7 +24,8 @@ enum Goal {
     Active,
     /// Nothing runs.
     Paused,
-    /// It runs, and every record put so far is finished.
+    /// It runs, and every record put so far is finished; of a queue: nothing is left in it, be it visible, hidden or
+    /// delayed.
     Idle,
     /// It is gone.
     Deleted,
@@ -111,6 +112,9 @@ async fn not_idle(session: &Session, name: &str) -> Result<Option<String>, CliEr
     let mapping = inspection.mapping.unwrap_or_default();
     if mapping.state() != MappingState::Active {
         return Ok(Some(format!("it is {}", show::state(&mapping))));
+    }
+    if show::of_queue(&mapping) {
+        return wait_queue::not_idle(session, &mapping, inspection.queue.as_ref()).await;
     }
     let stream = stream_of(&mapping)?;
     let request = session.request(v1::GetStreamRequest { name: stream.clone() });

@@ -22,9 +22,10 @@ macro_rules! shown {
 }
 
 shown! {
-    Discard, Function, InvokeFunctionResponse, LedgerEntry, ListDiscardsResponse, ListFunctionsResponse,
-    ListLedgerEntriesResponse, ListMappingsResponse, ListStreamsResponse, Mapping, MappingInspection,
-    PutRecordsResponse, Stream, StreamRecord, WatchMappingsResponse,
+    ChangeMessageVisibilityResponse, DeleteMessagesResponse, Discard, Function, InvokeFunctionResponse, LedgerEntry,
+    ListDiscardsResponse, ListFunctionsResponse, ListLedgerEntriesResponse, ListMappingsResponse, ListQueuesResponse,
+    ListStreamsResponse, Mapping, MappingInspection, PutRecordsResponse, Queue, QueueMessage, ReceiveMessagesResponse,
+    SendMessagesResponse, Stream, StreamRecord, WatchMappingsResponse,
 }
 
 /// The message as JSON: indented, or on one line for streams of messages.

@@ -24,9 +24,9 @@ impl Paint {
     /// A word, coloured if it is one of those that tell good from bad.
     pub(crate) fn word(self, word: &str) -> String {
         let code = match word {
-            "ACTIVE" | "RUNNING" | "DONE" => 32,
+            "ACTIVE" | "RUNNING" | "DONE" | "VISIBLE" => 32,
             "CREATING" | "UPDATING" | "RESUMING" | "PAUSING" | "PAUSED" | "DRAINING" | "PARTIAL"
-            | "THROTTLED" => 33,
+            | "THROTTLED" | "HELD" | "BLOCKED" => 33,
             "DELETING" | "DELETED" | "RESTARTING" | "DISCARDED" | "EXPIRED" => 31,
             _ => 0,
         };

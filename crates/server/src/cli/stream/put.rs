@@ -1,17 +1,15 @@
 //! Puts records, in requests of up to 500.
 
 use super::lines::Keys;
-use crate::cli::error::{CliError, exit};
+use crate::cli::error::CliError;
 use crate::cli::input;
 use crate::cli::names::{Kind, short};
-use crate::cli::output::{Format, count, to_json, to_yaml};
+use crate::cli::output::{Format, to_json, to_yaml};
 use crate::cli::session::Session;
-use crate::cli::when;
+use crate::cli::tally::Tally;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use millstream_api::v1::{PutRecordsEntry, PutRecordsRequest, PutRecordsResponse};
-use std::io::{BufRead, IsTerminal};
-use std::time::{Duration, Instant};
+use millstream_api::v1::{PutRecordsEntry, PutRecordsRequest};
+use std::io::BufRead;
 
 /// Most records of a request.
 const MAX_RECORDS: usize = 500;
@@ -48,15 +46,6 @@ pub(crate) struct Put {
     file: Option<String>,
 }
 
-/// How far it got.
-struct Totals {
-    stored: usize,
-    refused: usize,
-    /// The first refusal.
-    error: Option<(String, String)>,
-    started: Instant,
-}
-
 /// Records that go with one request.
 #[derive(Default)]
 struct Pending {
@@ -84,28 +73,18 @@ fn size(entry: &PutRecordsEntry) -> usize {
 impl Put {
     pub(crate) async fn run(self, session: &mut Session) -> Result<(), CliError> {
         let stream = session.name(Kind::Stream, &self.stream)?;
-        let mut totals = Totals {
-            stored: 0,
-            refused: 0,
-            error: None,
-            started: Instant::now(),
-        };
+        let mut tally = Tally::of("record", "stored");
         let ended = if self.data.is_empty() {
-            self.put_lines(session, &stream, &mut totals).await
+            self.put_lines(session, &stream, &mut tally).await
         } else {
-            self.put_args(session, &stream, &mut totals).await
+            self.put_args(session, &stream, &mut tally).await
         };
-        totals.tell(session, short(&stream))?;
+        tell(session, short(&stream), &tally)?;
         ended?;
-        totals.verdict()
+        tally.verdict()
     }
 
-    async fn put_args(
-        &self,
-        session: &mut Session,
-        stream: &str,
-        totals: &mut Totals,
-    ) -> Result<(), CliError> {
+    async fn put_args(&self, session: &mut Session, stream: &str, tally: &mut Tally) -> Result<(), CliError> {
         let partition_key = self.key.clone().unwrap_or_default();
         let mut pending = Pending::default();
         for data in &self.data {
@@ -116,18 +95,18 @@ impl Put {
                 ..Default::default()
             };
             if pending.full_for(&entry) {
-                send(session, stream, &mut pending, totals).await?;
+                send(session, stream, &mut pending, tally).await?;
             }
             pending.push(entry);
         }
-        send(session, stream, &mut pending, totals).await
+        send(session, stream, &mut pending, tally).await
     }
 
     async fn put_lines(
         &self,
         session: &mut Session,
         stream: &str,
-        totals: &mut Totals,
+        tally: &mut Tally,
     ) -> Result<(), CliError> {
         let keys = match (&self.key, &self.key_field) {
             (Some(key), _) => Keys::One(key.clone()),
@@ -136,7 +115,7 @@ impl Put {
         };
         let path = self.file.as_deref().unwrap_or("-");
         let (mut reader, length) = input::lines(path)?;
-        let bar = progress(length);
+        let bar = input::progress(length);
         let (mut pending, mut line, mut number) = (Pending::default(), String::new(), 0u64);
         loop {
             line.clear();
@@ -157,11 +136,11 @@ impl Put {
             })?;
             let Some(entry) = entry else { continue };
             if pending.full_for(&entry) {
-                send(session, stream, &mut pending, totals).await?;
+                send(session, stream, &mut pending, tally).await?;
             }
             pending.push(entry);
         }
-        send(session, stream, &mut pending, totals).await?;
+        send(session, stream, &mut pending, tally).await?;
         bar.finish_and_clear();
         Ok(())
     }
@@ -171,7 +150,7 @@ async fn send(
     session: &mut Session,
     stream: &str,
     pending: &mut Pending,
-    totals: &mut Totals,
+    tally: &mut Tally,
 ) -> Result<(), CliError> {
     let records = std::mem::take(pending).records;
     if records.is_empty() {
@@ -182,7 +161,9 @@ async fn send(
         records,
     });
     let response = session.streams().put_records(request).await?.into_inner();
-    totals.add(&response);
+    for result in &response.results {
+        tally.add(&result.error_code, &result.error_message);
+    }
     match session.screen.format() {
         Format::Json => session.screen.line(&to_json(&response, false)?),
         Format::Yaml => session.screen.line(&to_yaml(&response)?),
@@ -190,92 +171,24 @@ async fn send(
     }
 }
 
-impl Totals {
-    fn add(&mut self, response: &PutRecordsResponse) {
-        for result in &response.results {
-            if result.error_code.is_empty() {
-                self.stored += 1;
-                continue;
+/// What was done, unless every answer was shown.
+fn tell(session: &mut Session, stream: &str, tally: &Tally) -> Result<(), CliError> {
+    match session.screen.format() {
+        Format::Table | Format::Wide => {
+            if tally.done() > 0 {
+                let sentence = tally.sentence("put", &format!("into {stream}"));
+                session.screen.note(&sentence);
             }
-            self.refused += 1;
-            self.error
-                .get_or_insert_with(|| (result.error_code.clone(), result.error_message.clone()));
+            Ok(())
         }
+        Format::Name => session.screen.line(stream),
+        Format::Json | Format::Yaml => Ok(()),
     }
-
-    fn tell(&self, session: &mut Session, stream: &str) -> Result<(), CliError> {
-        let took = self.started.elapsed();
-        let sentence = format!(
-            "put {} into {stream} in {}",
-            count(self.stored, "record"),
-            when::short(took)
-        );
-        let rate = self.stored as f64 / took.as_secs_f64().max(1e-9);
-        let sentence = if took > Duration::from_secs(1) {
-            format!("{sentence} ({rate:.0}/s)")
-        } else {
-            sentence
-        };
-        match session.screen.format() {
-            Format::Table | Format::Wide => {
-                if self.stored > 0 {
-                    session.screen.note(&sentence);
-                }
-                Ok(())
-            }
-            Format::Name => session.screen.line(stream),
-            Format::Json | Format::Yaml => Ok(()),
-        }
-    }
-
-    fn verdict(&self) -> Result<(), CliError> {
-        let Some((code, message)) = &self.error else {
-            return Ok(());
-        };
-        let (exit_code, reason, next) = match code.as_str() {
-            "INVALID_RECORD" => (
-                exit::USAGE,
-                "INVALID_RECORD",
-                "correct these records; the others are stored",
-            ),
-            "DISK_FULL" => (
-                exit::UNAVAILABLE,
-                "DISK_FULL",
-                "make room on the server's disk, then put these records again",
-            ),
-            _ => (
-                exit::UNAVAILABLE,
-                "UNAVAILABLE",
-                "put these records again; some may be stored already",
-            ),
-        };
-        let not_stored = format!(
-            "{} of {} records were not stored",
-            self.refused,
-            self.refused + self.stored
-        );
-        Err(CliError::Other {
-            code: exit_code,
-            reason,
-            message: format!("{not_stored}: {message}"),
-            next: next.to_owned(),
-        })
-    }
-}
-
-/// A bar on a terminal, nothing elsewhere.
-fn progress(length: Option<u64>) -> ProgressBar {
-    let Some(length) = length.filter(|_| std::io::stderr().is_terminal()) else {
-        return ProgressBar::hidden();
-    };
-    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millstream_api::v1::PutRecordsResult;
 
     fn entry(bytes: usize) -> PutRecordsEntry {
         PutRecordsEntry {
@@ -293,31 +206,5 @@ mod tests {
         let mut pending = Pending::default();
         pending.push(entry(5 << 20));
         assert!(pending.full_for(&entry(4 << 20)) && !pending.full_for(&entry(1 << 20)));
-    }
-
-    #[test]
-    fn refused_records_are_counted_and_the_first_refusal_told() {
-        let mut totals = Totals {
-            stored: 0,
-            refused: 0,
-            error: None,
-            started: Instant::now(),
-        };
-        assert!(totals.verdict().is_ok());
-        let result = |code: &str| PutRecordsResult {
-            error_code: code.to_owned(),
-            ..Default::default()
-        };
-        totals.add(&PutRecordsResponse {
-            failed_record_count: 2,
-            results: vec![result(""), result("DISK_FULL"), result("UNAVAILABLE")],
-        });
-        let e = totals.verdict().unwrap_err();
-        assert_eq!(e.exit_code(), exit::UNAVAILABLE);
-        assert!(
-            e.lines()[0].starts_with("DISK_FULL: 2 of 3 records were not stored"),
-            "{:?}",
-            e.lines()
-        );
     }
 }
