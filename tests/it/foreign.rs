@@ -69,6 +69,7 @@ async fn grpcurl_lists_describes_and_calls_through_reflection() {
         "MappingService",
         "FunctionService",
         "StreamService",
+        "QueueService",
         "LedgerService",
         "DiscardService",
     ] {
