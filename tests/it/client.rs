@@ -9,6 +9,7 @@ use v1::discard_service_client::DiscardServiceClient;
 use v1::function_service_client::FunctionServiceClient;
 use v1::ledger_service_client::LedgerServiceClient;
 use v1::mapping_service_client::MappingServiceClient;
+use v1::queue_service_client::QueueServiceClient;
 use v1::read_records_request::Start;
 use v1::stream_service_client::StreamServiceClient;
 
@@ -23,6 +24,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) streams: StreamServiceClient<Channel>,
+    pub(crate) queues: QueueServiceClient<Channel>,
     pub(crate) functions: FunctionServiceClient<Channel>,
     pub(crate) mappings: MappingServiceClient<Channel>,
     pub(crate) ledger: LedgerServiceClient<Channel>,
@@ -44,6 +46,33 @@ pub(crate) fn mapping(stream: &str, function: &str) -> v1::Mapping {
         source_arn: stream_arn(stream),
         function: function.to_owned(),
         starting_position: v1::StartingPosition::TrimHorizon.into(),
+        ..Default::default()
+    }
+}
+
+/// A mapping of a queue to a function, with AWS's defaults.
+pub(crate) fn mapping_of_queue(queue: &str, function: &str) -> v1::Mapping {
+    v1::Mapping {
+        source_arn: queue_arn(queue),
+        function: function.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// A queue of the built-in broker.
+pub(crate) fn queue_arn(queue: &str) -> String {
+    format!("arn:aws:sqs:us-east-1:000000000000:{queue}")
+}
+
+/// The name of a queue.
+pub(crate) fn queue_name(id: &str) -> String {
+    format!("{NAMESPACE}/queues/{id}")
+}
+
+/// A message to be sent.
+pub(crate) fn message(body: impl Into<String>) -> v1::SendMessagesEntry {
+    v1::SendMessagesEntry {
+        body: body.into(),
         ..Default::default()
     }
 }
@@ -84,6 +113,9 @@ impl Client {
             streams: StreamServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES),
+            queues: QueueServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_PAYLOAD_MESSAGE_BYTES),
             functions: FunctionServiceClient::new(channel.clone()),
             mappings: MappingServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel.clone()),
@@ -102,6 +134,67 @@ impl Client {
             }),
         };
         self.streams.clone().create_stream(request).await.unwrap();
+    }
+
+    /// Makes a queue.
+    pub(crate) async fn create_queue(&self, id: &str, settings: v1::Queue) {
+        let request = v1::CreateQueueRequest {
+            parent: NAMESPACE.to_owned(),
+            queue_id: id.to_owned(),
+            queue: Some(settings),
+            ..Default::default()
+        };
+        self.queues.clone().create_queue(request).await.unwrap();
+    }
+
+    /// A queue as it is now.
+    pub(crate) async fn queue(&self, id: &str) -> Result<v1::Queue, Status> {
+        let request = v1::GetQueueRequest { name: queue_name(id) };
+        Ok(self.queues.clone().get_queue(request).await?.into_inner())
+    }
+
+    /// Sends 1 to 10 messages; one result each.
+    pub(crate) async fn send(
+        &self,
+        queue: &str,
+        messages: Vec<v1::SendMessagesEntry>,
+    ) -> Result<Vec<v1::SendMessagesResult>, Status> {
+        let request = v1::SendMessagesRequest {
+            queue: queue_name(queue),
+            messages,
+        };
+        Ok(self
+            .queues
+            .clone()
+            .send_messages(request)
+            .await?
+            .into_inner()
+            .results)
+    }
+
+    /// Every message of a queue, without receiving any.
+    pub(crate) async fn peek_all(&self, queue: &str) -> Vec<v1::QueueMessage> {
+        let mut all = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::PeekMessagesRequest {
+                queue: queue_name(queue),
+                page_size: PAGE,
+                page_token,
+            };
+            let page = self
+                .queues
+                .clone()
+                .peek_messages(request)
+                .await
+                .unwrap()
+                .into_inner();
+            all.extend(page.messages);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            page_token = page.next_page_token;
+        }
     }
 
     /// Registers a program as a function.

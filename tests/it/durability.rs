@@ -288,7 +288,7 @@ async fn nothing_is_called_twice_at_once_when_a_commit_may_or_may_not_be_stored(
     })
     .await;
     for pair in calls.windows(2) {
-        let ended = pair[0].ended.map(|(at, _)| at);
+        let ended = pair[0].ended.as_ref().map(|(at, _)| *at);
         assert!(ended.is_some_and(|at| at <= pair[1].began), "{calls:?}");
     }
 }

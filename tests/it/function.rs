@@ -3,12 +3,14 @@
 use std::path::Path;
 
 /// How an invocation ended, as its function saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Result {
     /// All records done.
     Done,
     /// The first so many done.
     Before(usize),
+    /// All done but these messages of a queue.
+    But(Vec<usize>),
     /// None done.
     Failed,
 }
@@ -34,12 +36,17 @@ pub(crate) struct Call {
 
 impl Call {
     /// The records it finished.
-    pub(crate) fn done(&self) -> &[String] {
-        match self.ended {
-            Some((_, Result::Done)) => &self.records,
-            Some((_, Result::Before(n))) => &self.records[..n],
-            Some((_, Result::Failed)) | None => &[],
-        }
+    pub(crate) fn done(&self) -> Vec<&String> {
+        let all = self.records.iter().enumerate();
+        let is_done = |at: usize| match &self.ended {
+            Some((_, Result::Done)) => true,
+            Some((_, Result::Before(n))) => at < *n,
+            Some((_, Result::But(failed))) => !failed.contains(&at),
+            Some((_, Result::Failed)) | None => false,
+        };
+        all.filter(|(at, _)| is_done(*at))
+            .map(|(_, record)| record)
+            .collect()
     }
 }
 
@@ -77,6 +84,7 @@ pub(crate) fn calls(dir: &Path) -> Vec<Call> {
 
 fn result_of(text: &str) -> Result {
     match text.split_once(':') {
+        Some(("but", failed)) => Result::But(failed.split(',').map(|n| n.parse().unwrap()).collect()),
         Some((_, n)) => Result::Before(n.parse().unwrap()),
         None if text == "done" => Result::Done,
         None => Result::Failed,

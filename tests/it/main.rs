@@ -15,6 +15,7 @@ mod full_disk;
 mod function;
 mod kill;
 mod linters;
+mod many;
 mod million;
 mod misbehave;
 mod notify;

@@ -100,14 +100,14 @@ impl Evidence {
                 marks: seen.records.iter().map(|r| of(r)).collect(),
             };
             events.push((seen.began, started));
-            if let Some((at, result)) = seen.ended {
+            if let Some((at, result)) = &seen.ended {
                 let result = match result {
                     function::Result::Done => CallResult::Done,
-                    function::Result::Before(n) => CallResult::DoneBefore(n),
-                    function::Result::Failed => CallResult::Failed,
+                    function::Result::Before(n) => CallResult::DoneBefore(*n),
+                    function::Result::But(_) | function::Result::Failed => CallResult::Failed,
                 };
                 events.push((
-                    at,
+                    *at,
                     Event::Ended {
                         call: call as u64,
                         result,
@@ -173,10 +173,10 @@ impl Evidence {
             stored.insert(&discard.first_sequence_number, at);
         }
         for (n, call) in self.calls.iter().enumerate() {
-            let (Some((at, function::Result::Failed)), [record]) = (call.ended, &call.records[..]) else {
+            let (Some((at, function::Result::Failed)), [record]) = (&call.ended, &call.records[..]) else {
                 continue;
             };
-            let loss = lost.iter().find(|loss| **loss > at);
+            let loss = lost.iter().find(|loss| *loss > at);
             let in_vain = loss.is_some_and(|loss| stored.get(record).is_none_or(|at| at > loss));
             if call.attempt as i32 <= RETRIES || !in_vain {
                 continue;
@@ -195,7 +195,7 @@ impl Evidence {
                 progress: None,
                 discards: vec![given],
             };
-            events.push((at, stored));
+            events.push((*at, stored));
         }
     }
 
@@ -206,11 +206,11 @@ impl Evidence {
         events: &mut Vec<(Nanos, Event)>,
         looks: &[Look],
     ) -> BTreeMap<ShardId, Nanos> {
-        let ended = |c: &Call| c.ended.map_or(0, |(at, _)| at);
+        let ended = |c: &Call| c.ended.as_ref().map_or(0, |(at, _)| *at);
         let mut first_end: BTreeMap<&str, Nanos> = BTreeMap::new();
         for call in &self.calls {
             for record in call.done() {
-                let at = first_end.entry(record).or_insert(Nanos::MAX);
+                let at = first_end.entry(record.as_str()).or_insert(Nanos::MAX);
                 *at = ended(call).min(*at);
             }
         }

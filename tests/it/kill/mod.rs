@@ -1,7 +1,8 @@
 //! `kill -9` at random moments under load, and a judgement of everything that is left.
 //!
 //! A producer puts all the time and repeats what failed; an operator pauses, resumes, splits and merges; an observer
-//! looks at the inside of the mapping; the function writes down what it gets. The server is killed again and again,
+//! looks at the inside of the mapping; the function writes down what it gets. Beside the stream a standard and a FIFO
+//! queue are sent to and mapped (`queues`). The server is killed again and again,
 //! log-uniformly between 20 ms and 5 s after its start, sometimes once more while it recovers. When all is quiet,
 //! what everybody noted is put into one order and judged by the checkers that the simulation uses.
 //!
@@ -12,6 +13,7 @@ mod judge;
 mod observer;
 mod operator;
 mod producer;
+mod queues;
 
 use crate::client::{Client, mapping, on_failure, test_function};
 use crate::server::Server;
@@ -80,15 +82,21 @@ async fn nothing_is_lost_or_disordered_by_kills() {
         stopping.clone(),
     ));
     let observer = tokio::spawn(observer::run(lives.clone(), stopping.clone()));
+    let queues = queues::KINDS.map(|kind| kind.run(&mut rng, &lives, &stopping));
     let lost = kill_again_and_again(&mut server, kills, &mut rng, &life).await;
     stop.send(true).unwrap();
     let (put, pauses) = (producer.await.unwrap(), operator.await.unwrap());
+    let [standard, fifo] = queues;
+    let sent = [standard.finish().await, fifo.finish().await];
     let mut seen = observer.await.unwrap();
 
     let client = server.client();
     seen.push(quiet(&client).await);
     let evidence = Evidence::gather(&client, &server.dir().join("calls")).await;
     evidence.judge(&put, &pauses, &seen, &lost);
+    for run in &sent {
+        run.judge(&client, &server, &lost).await;
+    }
     server.terminate().await;
 }
 
@@ -119,6 +127,9 @@ async fn set_up(server: &Server) {
         ..mapping(STREAM, FUNCTION)
     };
     client.create_mapping(MAPPING, settings).await;
+    for kind in queues::KINDS {
+        kind.set_up(server, &client).await;
+    }
 }
 
 /// Returns when the memory of each life was surely gone, and leaves the server running.

@@ -35,7 +35,7 @@ pub(super) async fn run(mut rng: Rng, mut lives: Lives, stopping: watch::Receive
             reshard(&mut lives, reshardings % 2 == 0, &mut rng).await;
             reshardings += 1;
         } else {
-            pauses.push(pause(&mut lives, Duration::from_millis(rng.between(5, 100))).await);
+            pauses.push(pause(MAPPING, &mut lives, long(&mut rng)).await);
         }
     }
     if reshardings == 0 {
@@ -44,14 +44,33 @@ pub(super) async fn run(mut rng: Rng, mut lives: Lives, stopping: watch::Receive
     pauses
 }
 
-async fn pause(lives: &mut Lives, long: Duration) -> Pause {
+/// Pauses and resumes one mapping only, until told to stop; it then runs.
+pub(super) async fn run_pauses(
+    mapping: &'static str,
+    mut rng: Rng,
+    mut lives: Lives,
+    stopping: watch::Receiver<bool>,
+) -> Vec<Pause> {
+    let mut pauses = Vec::new();
+    while !*stopping.borrow() {
+        sleep(Duration::from_millis(rng.between(200, 2_000))).await;
+        pauses.push(pause(mapping, &mut lives, long(&mut rng)).await);
+    }
+    pauses
+}
+
+fn long(rng: &mut Rng) -> Duration {
+    Duration::from_millis(rng.between(5, 100))
+}
+
+async fn pause(mapping: &str, lives: &mut Lives, long: Duration) -> Pause {
     let mut answered = None;
     let from = loop {
         let client = alive(lives).await;
         // Either call may fail at any time, and may have worked all the same; both can be repeated. Either tells that
         // the pause is durable.
-        let seen = match client.mapping(MAPPING).await {
-            Ok(mapping) if !is_pause(mapping.state()) => client.pause(MAPPING).await,
+        let seen = match client.mapping(mapping).await {
+            Ok(seen) if !is_pause(seen.state()) => client.pause(mapping).await,
             seen => seen,
         };
         let state = seen.map_or(v1::MappingState::Unspecified, |m| m.state());
@@ -67,7 +86,7 @@ async fn pause(lives: &mut Lives, long: Duration) -> Pause {
     };
     sleep(long).await;
     let to = now();
-    while alive(lives).await.resume(MAPPING).await.is_err() {
+    while alive(lives).await.resume(mapping).await.is_err() {
         sleep(AGAIN).await;
     }
     Pause {

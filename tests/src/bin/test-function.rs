@@ -2,9 +2,10 @@
 //!
 //! A Lambda Runtime API client by hand, over one `TcpStream`: it starts in a millisecond, so that a kill loop
 //! spends its time on the server. Arguments: a directory for its journal, what the journal names records by
-//! (`seq` or `id`), and the milliseconds before and after its work (none if they are left out).
+//! (`seq` or `id`; messages of queues are named `MESSAGE*RECEIVES` instead of by `seq`), and the milliseconds before
+//! and after its work (none if they are left out).
 //!
-//! A record's payload is `ID`, or `ID ACTION`, or `ID ACTION FLAG`: the action is taken unless a file FLAG is
+//! A record's payload, or a message's body, is `ID`, or `ID ACTION`, or `ID ACTION FLAG`: the action is taken unless a file FLAG is
 //! there. The first action other than `report` decides for its batch:
 //!
 //! | action | what the function does |
@@ -19,7 +20,8 @@
 //!
 //! The journal has one file per process, `PID-NANOSECONDS`, and two lines per invocation, each written at once:
 //! `S NANOSECONDS REQUEST ATTEMPT EPOCH SHARD RECORDS` when it was called, and `E NANOSECONDS REQUEST ATTEMPT
-//! RESULT` just before it returns, with `done`, `before:N` or `failed`. One that is hung or killed writes no `E`.
+//! RESULT` just before it returns, with `done`, `before:N`, `but:N,N` (messages) or `failed`. One that is hung or killed
+//! writes no `E`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
@@ -57,7 +59,10 @@ fn main() -> Result<()> {
 
 /// A record of the event; all of it borrowed but the payload.
 struct Record<'a> {
+    /// A record's sequence number, a message's id.
     seq: &'a str,
+    /// How often a message was received.
+    receives: Option<&'a str>,
     payload: String,
 }
 
@@ -79,6 +84,8 @@ impl Record<'_> {
 enum Answer {
     /// A body, and how many records it reports as done; none for all.
     Return(Vec<u8>, Option<usize>),
+    /// A body, and which messages of a queue it reports as failed.
+    ReturnBut(Vec<u8>, Vec<usize>),
     Throw,
     Large,
     Garbage,
@@ -99,6 +106,10 @@ impl Answer {
             | Self::Exit
             | Self::Crash => Some("failed".to_owned()),
             Self::Return(_, Some(n)) => Some(format!("before:{n}")),
+            Self::ReturnBut(_, failed) => {
+                let failed: Vec<String> = failed.iter().map(usize::to_string).collect();
+                Some(format!("but:{}", failed.join(",")))
+            }
             Self::HangUntil(flag) => flag.is_some().then(|| "done".to_owned()),
         }
     }
@@ -124,8 +135,12 @@ fn decide(records: &[Record<'_>]) -> Answer {
         .iter()
         .map(|n| format!(r#"{{"itemIdentifier":"{}"}}"#, records[*n].seq))
         .collect();
-    let body = format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(","));
-    Answer::Return(body.into_bytes(), reported.first().copied())
+    let body = format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(",")).into_bytes();
+    let of_queue = records.iter().any(|record| record.receives.is_some());
+    if of_queue && !reported.is_empty() {
+        return Answer::ReturnBut(body, reported);
+    }
+    Answer::Return(body, reported.first().copied())
 }
 
 /// Waits here, so that nothing is written down before the flag came.
@@ -140,7 +155,9 @@ fn hang(flag: Option<&Path>) -> Answer {
 fn carry_out(api: &mut Api, call: &Call, answer: Answer) -> Result<()> {
     let request = &call.request;
     match answer {
-        Answer::Return(body, _) => api.post(&format!("{request}/response"), &body),
+        Answer::Return(body, _) | Answer::ReturnBut(body, _) => {
+            api.post(&format!("{request}/response"), &body)
+        }
         Answer::HangUntil(_) => api.post(&format!("{request}/response"), b"null"),
         Answer::Throw => {
             let error = br#"{"errorType":"TestError","errorMessage":"as told","stackTrace":[]}"#;
@@ -160,10 +177,25 @@ fn carry_out(api: &mut Api, call: &Call, answer: Answer) -> Result<()> {
     }
 }
 
-/// The records of an event of the Kinesis shape. Fields are found by their names: the server writes them in one
-/// order and without white space.
+/// The records of an event of the Kinesis or SQS shape. Fields are found by their names: the server writes them in one
+/// order and without white space. (Bodies of the tests need no unescaping.)
 fn records(event: &str) -> Vec<Record<'_>> {
     let mut found = Vec::new();
+    let mut messages = event;
+    while let Some((id, after)) = text_behind(messages, r#""messageId":""#) {
+        let Some((body, after)) = text_behind(after, r#""body":""#) else {
+            break;
+        };
+        let Some((receives, after)) = text_behind(after, r#""ApproximateReceiveCount":""#) else {
+            break;
+        };
+        found.push(Record {
+            seq: id,
+            receives: Some(receives),
+            payload: body.to_owned(),
+        });
+        messages = after;
+    }
     let mut rest = event;
     while let Some((seq, after)) = text_behind(rest, r#""sequenceNumber":""#) {
         let Some((data, after)) = text_behind(after, r#""data":""#) else {
@@ -171,6 +203,7 @@ fn records(event: &str) -> Vec<Record<'_>> {
         };
         found.push(Record {
             seq,
+            receives: None,
             payload: String::from_utf8_lossy(&decode(data)).into_owned(),
         });
         rest = after;
@@ -300,10 +333,12 @@ impl Journal {
     }
 
     fn started(&mut self, call: &Call, records: &[Record<'_>]) -> Result<()> {
-        let names: Vec<&str> = records
-            .iter()
-            .map(|r| if self.by_id { r.id() } else { r.seq })
-            .collect();
+        let name = |r: &Record<'_>| match r.receives {
+            _ if self.by_id => r.id().to_owned(),
+            Some(receives) => format!("{}*{receives}", r.seq),
+            None => r.seq.to_owned(),
+        };
+        let names: Vec<String> = records.iter().map(name).collect();
         let Call {
             request,
             attempt,
