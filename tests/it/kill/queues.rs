@@ -183,7 +183,7 @@ impl Running {
 }
 
 fn is_empty(queue: &v1::Queue) -> bool {
-    let depth = queue.depth.clone().unwrap_or_default();
+    let depth = queue.depth.unwrap_or_default();
     depth.visible_messages + depth.hidden_messages + depth.delayed_messages == 0
 }
 
