@@ -1,5 +1,6 @@
 //! Chooses the invoker for a function's target.
 
+use crate::http::{HttpInvoker, HttpOptions, Tls};
 use crate::in_process::{ClosureInvoker, InProcess};
 use crate::process::{Plan, PoolOptions, ProcessInvoker, Spawner};
 use millstream_ports::{InvokeFactory, Invoker};
@@ -15,10 +16,12 @@ pub struct Factory {
     in_process: Arc<InProcess>,
     spawner: Spawner,
     options: PoolOptions,
+    http: HttpOptions,
+    tls: Tls,
 }
 
 impl Factory {
-    /// A factory that serves the closures of `in_process`, and processes.
+    /// A factory that serves the closures of `in_process`, processes, and servers by the default options.
     ///
     /// # Errors
     /// If the thread that starts processes cannot be made.
@@ -27,7 +30,16 @@ impl Factory {
             in_process,
             spawner: Spawner::start()?,
             options,
+            http: HttpOptions::default(),
+            tls: Tls::default(),
         })
+    }
+
+    /// Reaches http functions as `http` says.
+    #[must_use]
+    pub fn with_http(self, http: HttpOptions) -> Self {
+        let tls = Tls::new(http.ca_file.clone());
+        Self { http, tls, ..self }
     }
 }
 
@@ -43,6 +55,10 @@ impl InvokeFactory for Factory {
                     )
                 })?;
                 Ok(Arc::new(ClosureInvoker::new(handler, &function.spec)))
+            }
+            Target::Http(target) => {
+                let invoker = HttpInvoker::new(function, target, &self.http, &self.tls)?;
+                Ok(Arc::new(invoker))
             }
             Target::Process(target) => {
                 let plan = Plan::new(function, target)?;

@@ -33,7 +33,8 @@ pub struct FunctionSpec {
     pub target: Target,
     /// Longest run of one invocation, 1 to 900,000 ms; AWS's default is 3,000.
     pub timeout_ms: u32,
-    /// Most invocations at once, 1 to 1,000. For a process function: most processes.
+    /// Most invocations at once, 1 to 1,000. For a process function: most processes; for an http function: most
+    /// connections.
     pub concurrency: u32,
 }
 
@@ -45,6 +46,20 @@ pub enum Target {
     InProcess,
     /// Child processes that speak the Lambda Runtime API.
     Process(ProcessTarget),
+    /// A server that takes each event as the body of a POST.
+    Http(HttpTarget),
+}
+
+impl Target {
+    /// What its kind is called in the API.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InProcess => "in_process",
+            Self::Process(_) => "process",
+            Self::Http(_) => "http",
+        }
+    }
 }
 
 /// A pool of child processes that speak the Lambda Runtime API.
@@ -62,6 +77,13 @@ pub struct ProcessTarget {
     pub init_timeout_ms: u32,
     /// The `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` it is told, in MB, 128 to 10,240. Not enforced.
     pub memory_mb: u32,
+}
+
+/// A server that takes each event as the body of a POST and answers with what the function returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpTarget {
+    /// Where it is: `http` or `https`, at most 2,048 ASCII characters, without user, password and fragment.
+    pub url: String,
 }
 
 /// The `AWS::Lambda` ARN of a function of this system.

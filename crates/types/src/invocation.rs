@@ -93,13 +93,14 @@ pub struct FunctionError {
 /// The ways in which a function can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FunctionErrorKind {
-    /// The code returned or threw an error through the runtime.
+    /// The code returned or threw an error through the runtime, or its server answered with a status that tells of
+    /// a failure.
     Raised,
     /// The process ended by itself during the invocation.
     Exited,
     /// A signal ended the process during the invocation.
     Crashed,
-    /// The runtime broke the protocol.
+    /// The runtime, or the function's server, broke the protocol.
     Garbage,
     /// The response is longer than the limit of 6,291,556 bytes.
     ResponseTooLarge,
@@ -107,6 +108,9 @@ pub enum FunctionErrorKind {
     Init,
     /// The process did not ask for work in time.
     InitTimeout,
+    /// The function's server ended the connection after it had been given the event and before its answer was
+    /// complete.
+    Disconnected,
 }
 
 /// What a failure document says about the last answer (semantics, section 9).

@@ -12,6 +12,7 @@ pub mod invocation;
 pub mod lease;
 pub mod mapping;
 pub mod message;
+pub mod net;
 pub mod queue;
 pub mod record;
 pub mod sequence;
@@ -19,7 +20,7 @@ pub mod stream;
 pub mod time;
 
 pub use arn::SourceArn;
-pub use function::{Function, FunctionSpec, ProcessTarget, Target};
+pub use function::{Function, FunctionSpec, HttpTarget, ProcessTarget, Target};
 pub use ids::{
     FunctionName, Incarnation, MappingId, MappingName, Namespace, QueueName, RequestId, ShardId, StreamName,
 };

@@ -1,6 +1,7 @@
 //! Runs a closure as a task of its own: a panic ends the task only, a timeout drops the closure's future.
 
 use super::{CallContext, Handler};
+use crate::places::{Places, closed};
 use crate::text::function_error;
 use async_trait::async_trait;
 use millstream_ports::{Body, Invoker, PoolStatus};
@@ -8,61 +9,29 @@ use millstream_types::invocation::FunctionErrorKind;
 use millstream_types::{FunctionSpec, Invocation, Outcome};
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long an invocation waits for a free place before it is refused.
-const CAPACITY_WAIT: Duration = Duration::from_secs(1);
 /// How long a closure that blocks its thread may go on after its deadline before the attempt is given up.
 const BLOCKED_GRACE: Duration = Duration::from_secs(1);
 
 /// Calls one registered closure.
 pub(crate) struct ClosureInvoker {
     handler: Arc<dyn Handler>,
-    places: Arc<Semaphore>,
-    running: Arc<AtomicU32>,
+    places: Places,
     closing: CancellationToken,
     tasks: TaskTracker,
-}
-
-/// A place and its share of the count, given back when the closure has really ended.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    running: Arc<AtomicU32>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl ClosureInvoker {
     pub(crate) fn new(handler: Arc<dyn Handler>, spec: &FunctionSpec) -> Self {
         Self {
             handler,
-            places: Arc::new(Semaphore::new(spec.concurrency.max(1) as usize)),
-            running: Arc::default(),
+            places: Places::new(spec.concurrency),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
-        }
-    }
-
-    async fn place(&self) -> Result<Place, Outcome> {
-        match timeout(CAPACITY_WAIT, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(permit)) => {
-                self.running.fetch_add(1, Ordering::Relaxed);
-                Ok(Place {
-                    _permit: permit,
-                    running: Arc::clone(&self.running),
-                })
-            }
-            Ok(Err(_closed)) => Err(closed()),
-            Err(_elapsed) => Err(Outcome::Throttled { retry_after: None }),
         }
     }
 }
@@ -74,7 +43,7 @@ impl Invoker for ClosureInvoker {
     }
 
     async fn invoke(&self, invocation: Invocation) -> Outcome {
-        let place = match self.place().await {
+        let place = match self.places.take().await {
             Ok(place) => place,
             Err(outcome) => return outcome,
         };
@@ -104,7 +73,7 @@ impl Invoker for ClosureInvoker {
 
     fn status(&self) -> PoolStatus {
         PoolStatus {
-            in_flight: self.running.load(Ordering::Relaxed),
+            in_flight: self.places.taken(),
             ..PoolStatus::default()
         }
     }
@@ -116,12 +85,6 @@ impl Invoker for ClosureInvoker {
         if timeout(BLOCKED_GRACE, self.tasks.wait()).await.is_err() {
             tracing::warn!("closed with a closure that blocks its thread still running");
         }
-    }
-}
-
-fn closed() -> Outcome {
-    Outcome::Unreachable {
-        reason: "the function is being closed or changed".to_owned(),
     }
 }
 

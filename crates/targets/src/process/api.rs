@@ -3,11 +3,11 @@
 //! `/next` is held open while there is no work: the runtimes exit on any other answer. Nagle's algorithm is
 //! off: with it every invocation of some runtimes waits 40 ms for a delayed acknowledgement.
 
-use super::body::{self, Posted};
-use super::event::Event;
 use super::finish::Finish;
 use super::protocol::{Handover, Next};
 use super::run::Process;
+use crate::body::{self, Read};
+use crate::event::{Event, since_epoch_ms};
 use crate::in_process::{MAX_RESPONSE, too_large};
 use crate::text::function_error;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -36,6 +36,8 @@ const MAX_CONNECTIONS: usize = 16;
 const EXIT_EXPLAINS: Duration = Duration::from_millis(500);
 /// How long accepting rests after an error.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How much of a body that is too long is read all the same, so that the process gets its answer.
+const MAX_SWALLOWED: u64 = 64 * 1024 * 1024;
 const PREFIX: &str = "/2018-06-01/runtime/";
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
@@ -183,11 +185,8 @@ async fn next(process: &Arc<Process>) -> Reply {
 }
 
 fn give(event: &Event, deadline: Instant) -> Reply {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let at = SystemTime::now() + left;
-    let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut reply = Response::new(Full::new(event.body.clone()));
-    *reply.headers_mut() = event.headers(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX));
+    *reply.headers_mut() = event.runtime_headers(since_epoch_ms(deadline));
     reply
 }
 
@@ -197,13 +196,13 @@ async fn answer(process: &Arc<Process>, id: &str, request: Request<Incoming>, re
         return wrong_request(process);
     }
     let (head, body) = request.into_parts();
-    let outcome = match body::read(body, MAX_RESPONSE).await {
-        Ok(Posted::Whole(bytes, trailers)) => match (returned, streamed_error(trailers.as_ref())) {
+    let outcome = match body::read(body, MAX_RESPONSE, MAX_SWALLOWED).await {
+        Ok(Read::Whole(bytes, trailers)) => match (returned, streamed_error(trailers.as_ref())) {
             (true, None) => Outcome::Response(bytes),
             (true, Some(error)) => Outcome::FunctionError(error),
             (false, _) => Outcome::FunctionError(reported(FunctionErrorKind::Raised, &head.headers, &bytes)),
         },
-        Ok(Posted::TooLarge(length)) => Outcome::FunctionError(too_large(length)),
+        Ok(Read::TooLarge(length)) => Outcome::FunctionError(too_large(length)),
         Err(error) => {
             broken_off(process, &error).await;
             return refusal(StatusCode::BAD_REQUEST, "InvalidBody", "the body is not complete");
@@ -226,9 +225,9 @@ async fn answer(process: &Arc<Process>, id: &str, request: Request<Incoming>, re
 
 async fn init_error(process: &Arc<Process>, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
-    let bytes = match body::read(body, MAX_RESPONSE).await {
-        Ok(Posted::Whole(bytes, _)) => bytes,
-        Ok(Posted::TooLarge(_)) | Err(_) => Bytes::new(),
+    let bytes = match body::read(body, MAX_RESPONSE, MAX_SWALLOWED).await {
+        Ok(Read::Whole(bytes, _)) => bytes,
+        Ok(Read::TooLarge(_)) | Err(_) => Bytes::new(),
     };
     if !process.init_error(reported(FunctionErrorKind::Init, &head.headers, &bytes)) {
         process.broken("reported a failed start after it had asked for work");

@@ -1,6 +1,6 @@
 //! What the end of a process means for the attempt it held. Pure: every way to end is told apart here.
 
-use super::event::Event;
+use crate::event::Event;
 use crate::text::{cut, function_error};
 use millstream_types::Outcome;
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
@@ -143,8 +143,8 @@ pub(super) fn not_started(program: &str, why: &std::io::Error) -> FunctionError 
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::tests::invocation;
     use super::*;
+    use crate::event::tests::invocation;
 
     #[test]
     fn every_end_is_told_apart() {

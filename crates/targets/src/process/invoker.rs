@@ -1,9 +1,9 @@
 //! The port's view of a pool of processes.
 
 use super::command::Plan;
-use super::event::Event;
 use super::pool::{Pool, PoolOptions};
 use super::spawner::Spawner;
+use crate::event::Event;
 use async_trait::async_trait;
 use millstream_ports::{Body, Invoker, PoolStatus};
 use millstream_types::{Invocation, Outcome};

@@ -13,10 +13,8 @@
 
 mod api;
 mod backoff;
-mod body;
 mod command;
 mod death;
-mod event;
 mod finish;
 mod invoker;
 mod output;

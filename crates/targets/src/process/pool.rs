@@ -3,11 +3,12 @@
 use super::backoff::Backoff;
 use super::command::Plan;
 use super::death::not_started;
-use super::event::Event;
 use super::output::Output;
 use super::protocol::{Assigned, Ending, Protocol, Work};
 use super::run::{Process, supervise};
 use super::spawner::Spawner;
+use crate::event::Event;
+use crate::places::closed;
 use millstream_ports::PoolStatus;
 use millstream_types::Outcome;
 use std::collections::VecDeque;
@@ -398,11 +399,5 @@ impl Pool {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn closed() -> Outcome {
-    Outcome::Unreachable {
-        reason: "the function is being closed or changed".to_owned(),
     }
 }

@@ -9,7 +9,7 @@
 //! just been taken can be given more at once, without a second process being started meanwhile.
 
 use super::death::{Doom, Held};
-use super::event::Event;
+use crate::event::Event;
 use millstream_types::{Outcome, RequestId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -34,7 +34,7 @@ pub(crate) fn function(target: Target, concurrency: u32) -> Function {
 }
 
 /// Python itself: what is called `python3` may be a script that changes the environment first.
-fn python() -> &'static str {
+pub(crate) fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let say = "import sys; print(sys.executable, end='')";

@@ -1,7 +1,7 @@
 //! The protocol of one process as tables: what it says, and what becomes of the invocation.
 
-use super::super::event::tests::invocation;
 use super::*;
+use crate::event::tests::invocation;
 
 const INIT: Duration = Duration::from_secs(10);
 

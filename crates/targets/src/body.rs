@@ -1,33 +1,33 @@
-//! Reads what a process posts, whole and bounded.
+//! Reads what a function sends, whole and bounded.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
 
-/// Beyond the limit the body is still read, and dropped, up to this much, so that the process gets its answer
-/// rather than a broken connection.
-const MAX_SWALLOWED: u64 = 64 * 1024 * 1024;
 /// A body up to this length is copied, so that it does not pin the connection's read buffer.
 const SMALL: usize = 4 * 1024;
 
 /// A body that was read to its end.
 #[derive(Debug)]
-pub(super) enum Posted {
+pub(crate) enum Read {
     /// All of it, and its trailers.
     Whole(Bytes, Option<HeaderMap>),
     /// It is longer than allowed: at least this many bytes.
     TooLarge(u64),
 }
 
-/// Reads a body of at most `max` bytes.
+/// Reads a body of at most `max` bytes. Beyond that it is still read, and dropped, up to `swallow` bytes in all, so
+/// that its sender gets an answer rather than a broken connection; a declared length beyond both is not even begun.
 ///
 /// # Errors
 /// If the connection breaks or the body is not well formed.
-pub(super) async fn read(mut body: Incoming, max: usize) -> Result<Posted, hyper::Error> {
-    let declared = usize::try_from(body.size_hint().lower())
-        .unwrap_or(usize::MAX)
-        .min(max);
+pub(crate) async fn read(mut body: Incoming, max: usize, swallow: u64) -> Result<Read, hyper::Error> {
+    let declared = body.size_hint().lower();
+    if declared > swallow.max(max as u64) {
+        return Ok(Read::TooLarge(declared));
+    }
+    let declared = usize::try_from(declared).unwrap_or(usize::MAX).min(max);
     let (mut whole, mut trailers, mut length) = (Parts::default(), None, 0_u64);
     while let Some(frame) = body.frame().await {
         match frame?.into_data() {
@@ -37,7 +37,7 @@ pub(super) async fn read(mut body: Incoming, max: usize) -> Result<Posted, hyper
                     whole.push(data, declared);
                 } else {
                     whole = Parts::default();
-                    if length > MAX_SWALLOWED {
+                    if length > swallow {
                         break;
                     }
                 }
@@ -46,9 +46,9 @@ pub(super) async fn read(mut body: Incoming, max: usize) -> Result<Posted, hyper
         }
     }
     if length > max as u64 {
-        Ok(Posted::TooLarge(length))
+        Ok(Read::TooLarge(length))
     } else {
-        Ok(Posted::Whole(whole.join(), trailers))
+        Ok(Read::Whole(whole.join(), trailers))
     }
 }
 
