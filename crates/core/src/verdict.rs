@@ -155,6 +155,7 @@ fn error_type(error: &FunctionError) -> &str {
         FunctionErrorKind::ResponseTooLarge => "Function.ResponseSizeTooLarge",
         FunctionErrorKind::Init => "Runtime.InitError",
         FunctionErrorKind::InitTimeout => "Runtime.InitTimeout",
+        FunctionErrorKind::Disconnected => "Http.Disconnected",
     }
 }
 

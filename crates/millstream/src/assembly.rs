@@ -9,7 +9,7 @@ use millstream_ports::{Queues, Streams};
 use millstream_store::{
     CatalogStore, Db, DbOptions, DiscardStore, Journal, JournalOptions, LedgerStore, OpenError, OutboxStore,
 };
-use millstream_targets::{Factory, InProcess, PoolOptions};
+use millstream_targets::{Factory, HttpOptions, InProcess, PoolOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub struct AssemblyOptions {
     pub write_buffer_bytes: usize,
     /// How pools of function processes behave.
     pub pools: PoolOptions,
+    /// How http functions are reached.
+    pub http: HttpOptions,
 }
 
 impl AssemblyOptions {
@@ -48,6 +50,7 @@ impl AssemblyOptions {
             block_cache_bytes: db.block_cache_bytes,
             write_buffer_bytes: db.write_buffer_bytes,
             pools: PoolOptions::default(),
+            http: HttpOptions::default(),
         }
     }
 
@@ -83,7 +86,9 @@ impl Assembly {
     pub async fn start(options: AssemblyOptions, in_process: Arc<InProcess>) -> Result<Self, StartError> {
         let clock = Arc::new(SystemClock::default());
         let entropy = Arc::new(SystemEntropy::new()?);
-        let functions = Factory::new(in_process, options.pools.clone()).map_err(StartError::Thread)?;
+        let functions = Factory::new(in_process, options.pools.clone())
+            .map_err(StartError::Thread)?
+            .with_http(options.http.clone());
         let byte_budget = options.byte_budget;
         let (db, catalog) = open(options).await?;
         let broker = Broker::open(db.clone(), clock.clone(), entropy.clone()).await?;

@@ -7,7 +7,7 @@ use crate::mapping::MappingSettings;
 use crate::running::Running;
 use bytes::Bytes;
 use millstream_targets::{Batch, BoxError, InProcess, JsonEvent, Response};
-use millstream_types::{FunctionName, Namespace, StreamSpec};
+use millstream_types::{FunctionName, HttpTarget, Namespace, StreamSpec, Target};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,13 +31,21 @@ impl Millstream {
 /// Registers a closure under a name that was checked.
 type Register = Box<dyn FnOnce(&InProcess, Namespace, FunctionName) + Send>;
 
+/// What a declared function is.
+enum Declares {
+    /// A closure of this program.
+    Closure(Register),
+    /// A server at this URL.
+    Server(String),
+}
+
 /// What a program wants there to be. What exists is kept: streams with their records, mappings with their
 /// positions, functions; settings that differ are changed to what is declared.
 #[must_use = "nothing runs before start()"]
 pub struct Builder {
     options: AssemblyOptions,
     namespace: String,
-    functions: Vec<(String, FunctionSettings, Register)>,
+    functions: Vec<(String, FunctionSettings, Declares)>,
     streams: Vec<(String, StreamSpec)>,
     mappings: Vec<(String, MappingSettings)>,
 }
@@ -64,7 +72,7 @@ impl Builder {
     /// Registers a closure as a function. It gets typed records over shared bytes; an `Err` or a panic fails the
     /// whole batch, [`Response::failed`] says which records failed. It may take 3 s and run 10 times at once,
     /// unless [`Builder::function_settings`] says otherwise.
-    pub fn function<F, Fut, R, E>(mut self, name: impl Into<String>, closure: F) -> Self
+    pub fn function<F, Fut, R, E>(self, name: impl Into<String>, closure: F) -> Self
     where
         F: Fn(Batch) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
@@ -72,14 +80,12 @@ impl Builder {
         E: Into<BoxError> + 'static,
     {
         let register: Register = Box::new(move |all, namespace, name| all.register(namespace, name, closure));
-        self.functions
-            .push((name.into(), FunctionSettings::default(), register));
-        self
+        self.declare(name.into(), Declares::Closure(register))
     }
 
     /// Registers a closure that takes the event as JSON, as AWS Lambda would send it, and answers as a Lambda
     /// function would; otherwise as [`Builder::function`].
-    pub fn json_function<F, Fut, E>(mut self, name: impl Into<String>, closure: F) -> Self
+    pub fn json_function<F, Fut, E>(self, name: impl Into<String>, closure: F) -> Self
     where
         F: Fn(JsonEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
@@ -87,8 +93,18 @@ impl Builder {
     {
         let register: Register =
             Box::new(move |all, namespace, name| all.register_json(namespace, name, closure));
-        self.functions
-            .push((name.into(), FunctionSettings::default(), register));
+        self.declare(name.into(), Declares::Closure(register))
+    }
+
+    /// Declares a server elsewhere as a function: each event is posted to its URL as JSON, as AWS Lambda would send
+    /// it, and a 2xx answer is what the function returns; otherwise as [`Builder::function`]. Which addresses may be
+    /// called is [`AssemblyOptions::http`].
+    pub fn http_function(self, name: impl Into<String>, url: impl Into<String>) -> Self {
+        self.declare(name.into(), Declares::Server(url.into()))
+    }
+
+    fn declare(mut self, name: String, declares: Declares) -> Self {
+        self.functions.push((name, FunctionSettings::default(), declares));
         self
     }
 
@@ -155,8 +171,13 @@ impl Builder {
         let namespace = checked(Namespace::new(&self.namespace), &mut problems).unwrap_or_default();
         let in_process = Arc::new(InProcess::new());
         let mut declared = Declared::new(namespace.clone());
-        for (name, settings, register) in self.functions {
-            if let Some(name) = declared.function(&name, settings, &mut problems) {
+        for (name, settings, declares) in self.functions {
+            let target = match &declares {
+                Declares::Closure(_) => Target::InProcess,
+                Declares::Server(url) => Target::Http(HttpTarget { url: url.clone() }),
+            };
+            let name = declared.function(&name, target, settings, &mut problems);
+            if let (Some(name), Declares::Closure(register)) = (name, declares) {
                 register(&in_process, namespace.clone(), name);
             }
         }

@@ -13,10 +13,11 @@ use millstream_types::{
 };
 use std::time::Duration;
 
-/// Limits of a closure.
+/// Limits of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FunctionSettings {
-    /// Longest run of one invocation, 1 ms to 900 s; default 3 s. The closure's future is dropped then.
+    /// Longest run of one invocation, 1 ms to 900 s; default 3 s. A closure's future is dropped then, and a
+    /// server's connection closed.
     pub timeout: Duration,
     /// Most invocations at once, 1 to 1,000; default 10.
     pub concurrency: u32,
@@ -70,12 +71,13 @@ impl Declared {
     pub(crate) fn function(
         &mut self,
         name: &str,
+        target: Target,
         settings: FunctionSettings,
         problems: &mut Vec<String>,
     ) -> Option<FunctionName> {
         let name = checked(FunctionName::new(name), problems)?;
         let spec = FunctionSpec {
-            target: Target::InProcess,
+            target,
             timeout_ms: u32::try_from(settings.timeout.as_millis()).unwrap_or(u32::MAX),
             concurrency: settings.concurrency,
         };

@@ -53,6 +53,8 @@ pub use millstream_engine::{Shutdown, failpoint, manage, view};
 pub use millstream_ports::{
     HashKey, PutEntry, PutError, PutReceipt, ShardDescription, StreamDescription, StreamError, Streams,
 };
-pub use millstream_targets::{Batch, BoxError, CallContext, InProcess, JsonEvent, PoolOptions, Response};
+pub use millstream_targets::{
+    Batch, BoxError, CallContext, HttpOptions, HttpReach, InProcess, JsonEvent, PoolOptions, Response,
+};
 pub use millstream_types as types;
 pub use millstream_types::{Record, StreamSpec};

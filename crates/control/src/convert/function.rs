@@ -6,11 +6,11 @@ use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use crate::status::{self, Reason};
 use millstream_api::v1;
-use millstream_engine::manage::{FunctionPatch, FunctionView, ProcessPatch, TargetPatch};
+use millstream_engine::manage::{FunctionPatch, FunctionView, HttpPatch, ProcessPatch, TargetPatch};
 use millstream_engine::view::InvokeResult;
 use millstream_types::function::function_arn;
 use millstream_types::invocation::FunctionErrorKind;
-use millstream_types::{FunctionSpec, Outcome, ProcessTarget, Target};
+use millstream_types::{FunctionSpec, HttpTarget, Outcome, ProcessTarget, Target};
 use tonic::Status;
 use v1::function::Target as ApiTarget;
 use v1::invoke_function_response::Outcome as ApiOutcome;
@@ -22,7 +22,7 @@ const DEFAULT_CONCURRENCY: u32 = 10;
 const DEFAULT_INIT_TIMEOUT_MS: u32 = 10_000;
 const DEFAULT_MEMORY_MB: u32 = 128;
 /// The paths that an update may name.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 12] = [
     "process",
     "process.command",
     "process.working_dir",
@@ -31,6 +31,8 @@ const PATHS: [&str; 10] = [
     "process.init_timeout",
     "process.memory_mb",
     "in_process",
+    "http",
+    "http.url",
     "timeout",
     "concurrency",
 ];
@@ -64,15 +66,23 @@ pub(crate) fn update(
     patch
 }
 
-/// A target that is named, or simply set, replaces the old one; single settings of a process change it.
+/// The whole targets that a mask may name.
+const TARGETS: [&str; 3] = ["process", "in_process", "http"];
+
+/// A target that is named, or simply set, replaces the old one; single settings of it change it.
 fn target_patch(f: &v1::Function, mask: &Mask, refusals: &mut Refusals) -> Option<TargetPatch> {
-    let process = matches!(f.target, Some(ApiTarget::Process(_)));
-    let in_process = matches!(f.target, Some(ApiTarget::InProcess(_)));
-    if mask.means("process", process) || mask.means("in_process", in_process) {
-        if matches!(mask, Mask::Named(_)) && mask.means("in_process", true) != in_process {
+    let set = f.target.as_ref().map(|target| match target {
+        ApiTarget::Process(_) => "process",
+        ApiTarget::InProcess(_) => "in_process",
+        ApiTarget::Http(_) => "http",
+    });
+    let meant = |path: &&str| mask.means(path, set == Some(*path));
+    if TARGETS.iter().any(meant) {
+        let other = |path: &&str| meant(path) && set.is_some_and(|set| set != *path);
+        if matches!(mask, Mask::Named(_)) && TARGETS.iter().any(other) {
             refusals.add(Refusal::new(
                 "update_mask",
-                "process, in_process",
+                TARGETS.join(", "),
                 "the target that the function sets",
             ));
             return None;
@@ -80,9 +90,28 @@ fn target_patch(f: &v1::Function, mask: &Mask, refusals: &mut Refusals) -> Optio
         return target(f, refusals).map(TargetPatch::Replace);
     }
     let Mask::Named(paths) = mask else { return None };
-    if !paths.iter().any(|p| p.starts_with("process.")) {
-        return None;
+    let named = |prefix: &str| paths.iter().any(|p| p.starts_with(prefix));
+    match (named("process."), named("http.")) {
+        (true, true) => {
+            refusals.add(Refusal::new(
+                "update_mask",
+                "process, http",
+                "settings of one target",
+            ));
+            None
+        }
+        (true, false) => Some(TargetPatch::Process(process_patch(f, mask, refusals))),
+        (false, true) => Some(TargetPatch::Http(HttpPatch {
+            url: Some(match &f.target {
+                Some(ApiTarget::Http(http)) => http.url.clone(),
+                _ => String::new(),
+            }),
+        })),
+        (false, false) => None,
     }
+}
+
+fn process_patch(f: &v1::Function, mask: &Mask, refusals: &mut Refusals) -> ProcessPatch {
     let default = v1::ProcessTarget::default();
     let p = if let Some(ApiTarget::Process(p)) = &f.target {
         p
@@ -91,22 +120,28 @@ fn target_patch(f: &v1::Function, mask: &Mask, refusals: &mut Refusals) -> Optio
     };
     let read = process_target(p, refusals);
     let named = |path: &str| mask.means(path, true);
-    Some(TargetPatch::Process(ProcessPatch {
+    ProcessPatch {
         command: named("process.command").then_some(read.command),
         working_dir: named("process.working_dir").then_some(read.working_dir),
         env: named("process.env").then_some(read.env),
         env_pass: named("process.env_pass").then_some(read.env_pass),
         init_timeout_ms: named("process.init_timeout").then_some(read.init_timeout_ms),
         memory_mb: named("process.memory_mb").then_some(read.memory_mb),
-    }))
+    }
 }
 
 fn target(f: &v1::Function, refusals: &mut Refusals) -> Option<Target> {
     match &f.target {
         Some(ApiTarget::Process(p)) => Some(Target::Process(process_target(p, refusals))),
         Some(ApiTarget::InProcess(v1::InProcessTarget {})) => Some(Target::InProcess),
+        Some(ApiTarget::Http(http)) => Some(Target::Http(HttpTarget {
+            url: http.url.clone(),
+        })),
         None => {
-            refusals.add(Refusal::missing("function.target", "set process or in_process"));
+            refusals.add(Refusal::missing(
+                "function.target",
+                "set process, http or in_process",
+            ));
             None
         }
     }
@@ -163,6 +198,9 @@ pub(crate) fn to_api(view: &FunctionView) -> v1::Function {
         target: Some(match &f.spec.target {
             Target::InProcess => ApiTarget::InProcess(v1::InProcessTarget {}),
             Target::Process(p) => ApiTarget::Process(process_to_api(p)),
+            Target::Http(http) => ApiTarget::Http(v1::HttpTarget {
+                url: http.url.clone(),
+            }),
         }),
         timeout: Some(duration(f.spec.timeout_ms.into())),
         concurrency: Some(small(f.spec.concurrency)),
@@ -204,7 +242,8 @@ pub(crate) fn invoked(result: InvokeResult) -> Result<v1::InvokeFunctionResponse
             failed(Kind::Timeout, "Sandbox.Timedout".to_owned(), message)
         }
         Outcome::Throttled { retry_after } => {
-            let message = "the function runs as often as its concurrency allows";
+            let message =
+                "the function has no capacity now: it runs as often as it may, or its server said so";
             return Err(status::retry(Reason::FunctionThrottled, message, retry_after));
         }
         Outcome::Unreachable { reason } => {
@@ -227,6 +266,7 @@ fn kind(kind: FunctionErrorKind) -> v1::FunctionErrorKind {
         FunctionErrorKind::ResponseTooLarge => v1::FunctionErrorKind::ResponseTooLarge,
         FunctionErrorKind::Init => v1::FunctionErrorKind::Init,
         FunctionErrorKind::InitTimeout => v1::FunctionErrorKind::InitTimeout,
+        FunctionErrorKind::Disconnected => v1::FunctionErrorKind::Disconnected,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Settings of functions.
 
 use super::{Violation, Violations};
+use http::Uri;
+use millstream_types::net::{AddressKind, host_address, host_kind};
 use millstream_types::{FunctionSpec, ProcessTarget, Target};
 
 const COMMAND: &str = "process.command";
@@ -12,6 +14,9 @@ const MAX_WORDS: usize = 256;
 /// process fails to start for its size.
 const MAX_WORD_BYTES: usize = 32_768;
 const MAX_TOTAL_BYTES: usize = 262_144;
+const URL: &str = "http.url";
+/// Longest URL; the rest of a request's first line and headers is ours to bound.
+const MAX_URL_BYTES: usize = 2_048;
 /// Where a process finds its Runtime API; setting it would cut the process off.
 const RESERVED: &str = "AWS_LAMBDA_RUNTIME_API";
 
@@ -36,6 +41,7 @@ pub fn function(spec: &FunctionSpec) -> Result<(), Violations> {
     match &spec.target {
         Target::InProcess => {}
         Target::Process(process) => target(process, &mut found),
+        Target::Http(http) => found.extend(url(&http.url)),
     }
     found.into_result()
 }
@@ -136,4 +142,52 @@ const WORD: &str = "a text without NUL of at most 32768 bytes";
 /// Whether an operating system can hand the text to a process.
 fn is_word(text: &str) -> bool {
     text.len() <= MAX_WORD_BYTES && !text.contains('\0')
+}
+
+/// The first rule that a URL breaks.
+fn url(text: &str) -> Option<Violation> {
+    let broken = |allowed: &str| Some(Violation::own(URL, text, allowed));
+    if text.is_empty() || text.len() > MAX_URL_BYTES || !text.bytes().all(|c| c.is_ascii_graphic()) {
+        return broken(
+            "a URL of 1 to 2048 ASCII characters without blanks; write others as % and two digits",
+        );
+    }
+    let Some(uri) = text.parse::<Uri>().ok().filter(|uri| uri.authority().is_some()) else {
+        return broken("a whole URL, e.g. http://127.0.0.1:8080/events");
+    };
+    if uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        // What stands before the @ may be a password: it is not repeated.
+        let allowed = "a URL without user and password, as everybody who may read the function sees it";
+        return Some(Violation::own(URL, "…@…", allowed));
+    }
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return broken("a URL that begins with http:// or https://");
+    }
+    if text.contains('#') {
+        return broken("a URL without a fragment, which no server would see");
+    }
+    host_and_port(&uri).and_then(|allowed| broken(&allowed))
+}
+
+/// What is allowed instead of the host or the port, if they are not.
+fn host_and_port(uri: &Uri) -> Option<String> {
+    let authority = uri.authority()?;
+    let host = authority.host();
+    let is_name = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_');
+    if host_address(host).is_none() && (host.is_empty() || host.len() > 253 || !host.bytes().all(is_name)) {
+        return Some("a URL whose host is a name or an IP address, one of IPv6 in brackets".to_owned());
+    }
+    let port = authority.as_str().strip_prefix(host).unwrap_or_default();
+    let in_range =
+        |port: &str| port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0);
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(in_range) {
+        return Some("a URL whose port is 1 to 65535".to_owned());
+    }
+    match host_kind(host) {
+        Some(AddressKind::Forbidden(why)) => Some(format!("a URL of another host: this address is {why}")),
+        _ => None,
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use millstream_types::{
-    FunctionName, FunctionSpec, MappingSpec, ProcessTarget, QueueName, SourceArn, StartingPosition,
-    StreamName, StreamSpec, Target, Wall,
+    FunctionName, FunctionSpec, HttpTarget, MappingSpec, ProcessTarget, QueueName, SourceArn,
+    StartingPosition, StreamName, StreamSpec, Target, Wall,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -433,6 +433,67 @@ fn a_process_can_be_started_as_set() {
 fn a_refused_value_of_a_variable_is_not_repeated() {
     let spec = process(|p| p.env = BTreeMap::from([("A".to_owned(), "secret\0".to_owned())]));
     assert!(!message(function(&spec)).contains("secret"));
+}
+
+#[test]
+fn a_url_is_one_that_can_be_called() {
+    let spec = |url: &str| FunctionSpec {
+        target: Target::Http(HttpTarget { url: url.to_owned() }),
+        timeout_ms: 3_000,
+        concurrency: 10,
+    };
+    let long = |path: usize| format!("http://h/{}", "x".repeat(path));
+    for url in [
+        "http://127.0.0.1:8080/events",
+        "http://localhost",
+        "HTTPS://Example.com/a/b?c=d&e=%20",
+        "https://my_service.internal:65535",
+        "http://[::1]:1/",
+        "http://10.0.0.1?x",
+        "http://h/a@b",
+        &long(2_039),
+    ] {
+        assert_eq!(fields(function(&spec(url))), [""; 0], "{url}");
+    }
+    for (url, part) in [
+        ("", "1 to 2048"),
+        (&long(2_040), "1 to 2048"),
+        ("http://h/a b", "without blanks"),
+        ("http://h/\u{e4}", "% and two digits"),
+        ("http://h/\n", "without blanks"),
+        ("h", "begins with http"),
+        ("/events", "a whole URL"),
+        ("h:80/events", "a whole URL"),
+        ("http:///events", "a whole URL"),
+        ("http://", "a whole URL"),
+        ("ftp://h/", "begins with http:// or https://"),
+        ("file:///etc/passwd", "a whole URL"),
+        ("unix://h/", "begins with http:// or https://"),
+        ("http://h/#top", "without a fragment"),
+        ("http://user@h/", "without user and password"),
+        ("http://h:0/", "port is 1 to 65535"),
+        ("http://h:65536/", "port is 1 to 65535"),
+        ("http://h:+80/", "port is 1 to 65535"),
+        ("http://h:/", "port is 1 to 65535"),
+        ("http://[::1/", "a whole URL"),
+        ("http://[h]/", "a name or an IP address"),
+        ("http://a!b/", "a name or an IP address"),
+        ("http://169.254.169.254/latest/meta-data/", "link-local"),
+        ("http://[fe80::1]/", "link-local"),
+        ("http://[::ffff:169.254.169.254]/", "link-local"),
+        ("http://[fd00:ec2::254]/", "metadata"),
+        ("http://0.0.0.0:80/", "unspecified"),
+        ("http://224.0.0.1/", "multicast"),
+    ] {
+        let broken = function(&spec(url)).unwrap_err();
+        assert_eq!(fields(Err(broken.clone())), ["http.url"], "{url}");
+        assert!(message(Err(broken.clone())).contains(part), "{url}: {broken}");
+    }
+    let broken = message(function(&spec("http://user:secret@h/")));
+    assert!(
+        !broken.contains("secret") && !broken.contains("user:"),
+        "{broken}"
+    );
 }
 
 fn queue_spec(name: &str, change: impl FnOnce(&mut MappingSpec)) -> MappingSpec {

@@ -256,6 +256,10 @@ fn what_is_no_response_does_not_depend_on_reports() {
             failed("Runtime.InitTimeout"),
         ),
         (
+            raised(FunctionErrorKind::Disconnected, ""),
+            failed("Http.Disconnected"),
+        ),
+        (
             raised(FunctionErrorKind::Raised, &"ä".repeat(200)),
             failed(&"ä".repeat(128)),
         ),

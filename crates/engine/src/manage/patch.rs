@@ -1,9 +1,9 @@
 //! Changes of settings: what is named is set, the rest is kept (semantics 2.2). Pure.
 
-use super::error::{ManageError, all, violation};
+use super::error::ManageError;
 use millstream_types::{
-    Function, FunctionName, FunctionSpec, Mapping, MappingSpec, ProcessTarget, SourceArn, StartingPosition,
-    Target, Wall,
+    Function, FunctionName, FunctionSpec, HttpTarget, Mapping, MappingSpec, ProcessTarget, SourceArn,
+    StartingPosition, Target, Wall,
 };
 use std::collections::BTreeMap;
 
@@ -94,6 +94,15 @@ pub enum TargetPatch {
     Replace(Target),
     /// Some settings of a process; refused if the target is none.
     Process(ProcessPatch),
+    /// Some settings of a server; refused if the target is none.
+    Http(HttpPatch),
+}
+
+/// What to change of an http target; none keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpPatch {
+    /// See [`HttpTarget::url`].
+    pub url: Option<String>,
 }
 
 /// What to change of a process target; none keeps.
@@ -117,18 +126,17 @@ impl FunctionPatch {
     /// The settings after the change.
     ///
     /// # Errors
-    /// [`ManageError::Invalid`] if it changes settings of a process and the target is none.
+    /// [`ManageError::Invalid`] if it changes settings of another kind of target than the function has.
     pub fn apply(&self, old: &FunctionSpec) -> Result<FunctionSpec, ManageError> {
         let target = match (&self.target, &old.target) {
             (None, target) => target.clone(),
             (Some(TargetPatch::Replace(target)), _) => target.clone(),
             (Some(TargetPatch::Process(patch)), Target::Process(old)) => Target::Process(patch.apply(old)),
-            (Some(TargetPatch::Process(_)), Target::InProcess) => {
-                let allowed = "settings of the target it has, or a whole new target";
-                let message = "the function's target is in_process: it has no process settings";
-                all(vec![violation("process", "in_process", allowed, message)])?;
-                old.target.clone()
-            }
+            (Some(TargetPatch::Http(patch)), Target::Http(old)) => Target::Http(HttpTarget {
+                url: patch.url.clone().unwrap_or_else(|| old.url.clone()),
+            }),
+            (Some(TargetPatch::Process(_)), other) => return Err(wrong_target("process", other)),
+            (Some(TargetPatch::Http(_)), other) => return Err(wrong_target("http", other)),
         };
         Ok(FunctionSpec {
             target,
@@ -136,6 +144,16 @@ impl FunctionPatch {
             concurrency: self.concurrency.unwrap_or(old.concurrency),
         })
     }
+}
+
+/// `field` is of another kind of target than `has`.
+fn wrong_target(field: &'static str, has: &Target) -> ManageError {
+    let allowed = "settings of the target it has, or a whole new target";
+    let message = format!(
+        "the function's target is {}: it has no {field} settings",
+        has.kind()
+    );
+    ManageError::violation(field, has.kind(), allowed, &message)
 }
 
 impl ProcessPatch {

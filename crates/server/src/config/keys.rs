@@ -29,7 +29,7 @@ impl Key {
 }
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 9] = [
+pub(crate) const KEYS: [Key; 11] = [
     Key {
         name: "data_dir",
         default: "millstream-data",
@@ -80,6 +80,24 @@ pub(crate) const KEYS: [Key; 9] = [
         form: "SIZE",
         summary: "Memory for data on its way to a table file, of which up to three exist; at least 1MiB",
         detail: "",
+    },
+    Key {
+        name: "http_targets",
+        default: "private",
+        form: "private|public-only",
+        summary: "Which addresses http functions may be at",
+        detail: "`private` allows this machine and private networks as well as public addresses; `public-only` allows \
+                 public addresses only, for servers whose users must not reach what is behind its firewall. \
+                 Link-local addresses, the metadata services of clouds, multicast and unspecified addresses are \
+                 refused in any case. What counts is the address that is connected to, checked for every new \
+                 connection, whatever a name resolves to.",
+    },
+    Key {
+        name: "http_ca_file",
+        default: "",
+        form: "PATH",
+        summary: "A file of PEM certificates of authorities that are trusted besides the system's, for https functions",
+        detail: "Read when the first https function is used.",
     },
     Key {
         name: "log_level",

@@ -30,13 +30,17 @@ pub(crate) fn reference() -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "| [`{}`](#{}) | `--{} {}` | `{}` | `{}` |",
+            "| [`{}`](#{}) | `--{} {}` | `{}` | {} |",
             key.name,
             key.name,
             key.flag(),
             key.form.replace('|', "\\|"),
             key.env(),
-            key.default
+            if key.default.is_empty() {
+                "none".to_owned()
+            } else {
+                format!("`{}`", key.default)
+            }
         );
     }
     for key in KEYS {

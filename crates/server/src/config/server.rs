@@ -4,6 +4,7 @@ use super::keys::KEYS;
 use super::problem::{Origin, Problems};
 use super::resolve::Resolved;
 use crate::units;
+use millstream::HttpReach;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,10 @@ pub(crate) struct ServerConfig {
     pub(crate) block_cache: u64,
     /// Bytes of memory for data on its way to a table file.
     pub(crate) write_buffer: u64,
+    /// Which addresses http functions may be at.
+    pub(crate) http_targets: HttpReach,
+    /// Authorities that are trusted besides the system's.
+    pub(crate) http_ca_file: Option<PathBuf>,
     /// What is logged; a valid filter.
     pub(crate) log_level: String,
     /// How log lines look.
@@ -63,6 +68,8 @@ impl ServerConfig {
             free_floor: read.key("free_floor", units::size),
             block_cache: read.key("block_cache", |t| at_least(t, MIB)),
             write_buffer: read.key("write_buffer", |t| at_least(t, MIB)),
+            http_targets: read.key("http_targets", http_targets),
+            http_ca_file: read.key("http_ca_file", |t| Ok((!t.is_empty()).then(|| PathBuf::from(t)))),
             log_level: read.key("log_level", filter),
             log_format: read.key("log_format", log_format),
         };
@@ -111,6 +118,8 @@ fallback! {
     SocketAddr => SocketAddr::from(([127, 0, 0, 1], 0)),
     Duration => Duration::ZERO,
     u64 => 0,
+    HttpReach => HttpReach::PublicOnly,
+    Option<PathBuf> => None,
     String => String::new(),
     LogFormat => LogFormat::Text,
 }
@@ -182,6 +191,14 @@ fn filter(text: &str) -> Result<String, String> {
         .map_err(|e| format!("'{text}' is not a filter: {e}"))
 }
 
+fn http_targets(text: &str) -> Result<HttpReach, String> {
+    match text {
+        "private" => Ok(HttpReach::Private),
+        "public-only" => Ok(HttpReach::PublicOnly),
+        _ => Err(format!("'{text}' is not a choice: private or public-only")),
+    }
+}
+
 fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),
@@ -240,6 +257,10 @@ mod tests {
             (config.drain_timeout, config.byte_budget),
             (Duration::from_secs(30), 256 * MIB)
         );
+        assert_eq!(
+            (config.http_targets, config.http_ca_file),
+            (HttpReach::Private, None)
+        );
     }
 
     #[test]
@@ -270,6 +291,7 @@ mod tests {
             &[
                 ("MILLSTREAM_BYTE_BUDGET", "1MiB"),
                 ("MILLSTREAM_LOG_LEVEL", "loud"),
+                ("MILLSTREAM_HTTP_TARGETS", "all"),
             ],
             &[("log_format", "xml")],
         )
@@ -288,6 +310,10 @@ mod tests {
             (
                 "$MILLSTREAM_BYTE_BUDGET",
                 "byte_budget: 1MiB is too little: at least 16MiB",
+            ),
+            (
+                "$MILLSTREAM_HTTP_TARGETS",
+                "http_targets: 'all' is not a choice: private or public-only",
             ),
             ("$MILLSTREAM_LOG_LEVEL", "log_level: 'loud' is not a level"),
             ("--log-format", "log_format: 'xml' is not a format"),

@@ -116,6 +116,8 @@ fn assembly_options(config: &ServerConfig) -> AssemblyOptions {
     options.free_floor_bytes = config.free_floor;
     options.block_cache_bytes = bytes(config.block_cache);
     options.write_buffer_bytes = bytes(config.write_buffer);
+    options.http.reach = config.http_targets;
+    options.http.ca_file.clone_from(&config.http_ca_file);
     options
 }
 

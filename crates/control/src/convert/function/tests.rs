@@ -24,6 +24,13 @@ fn command() -> v1::ProcessTarget {
     }
 }
 
+fn http(url: &str) -> v1::Function {
+    v1::Function {
+        target: Some(ApiTarget::Http(v1::HttpTarget { url: url.into() })),
+        ..v1::Function::default()
+    }
+}
+
 fn read(f: &v1::Function) -> (FunctionSpec, Vec<String>) {
     let mut refusals = Refusals::default();
     let spec = new_spec(f, &mut refusals);
@@ -139,6 +146,18 @@ fn an_update_means_what_its_mask_names() {
         target: Some(TargetPatch::Replace(target)),
         ..nothing()
     };
+    let everything = |target| FunctionPatch {
+        timeout_ms: Some(3_000),
+        concurrency: Some(10),
+        ..replace(target)
+    };
+    let server = |url: &str| Target::Http(HttpTarget { url: url.into() });
+    let url = |url: &str| FunctionPatch {
+        target: Some(TargetPatch::Http(HttpPatch {
+            url: Some(url.into()),
+        })),
+        ..nothing()
+    };
     let some = |patch| FunctionPatch {
         target: Some(TargetPatch::Process(patch)),
         ..nothing()
@@ -174,6 +193,11 @@ fn an_update_means_what_its_mask_names() {
             replace(Target::Process(default_process())),
         ),
         (&in_process, &["in_process"], replace(Target::InProcess)),
+        (&http("http://h/"), &[], replace(server("http://h/"))),
+        (&http("http://h/"), &["http"], replace(server("http://h/"))),
+        (&http("http://h/"), &["*"], everything(server("http://h/"))),
+        (&http("http://h/"), &["http.url"], url("http://h/")),
+        (&empty, &["http.url"], url("")),
         (
             &remembering,
             &["process.memory_mb"],
@@ -196,6 +220,11 @@ fn an_update_means_what_its_mask_names() {
     for (f, paths, field) in [
         (&in_process, &["process"][..], "update_mask"),
         (&process(command()), &["in_process"], "update_mask"),
+        (&process(command()), &["http"], "update_mask"),
+        (&http("http://h/"), &["process"], "update_mask"),
+        (&http("http://h/"), &["http", "process"], "update_mask"),
+        (&http("http://h/"), &["http.url", "process.env"], "update_mask"),
+        (&empty, &["http"], "function.target"),
         (&empty, &["process"], "function.target"),
         (&empty, &["arn"], "update_mask"),
         (&empty, &["*"], "function.target"),
@@ -217,6 +246,9 @@ fn what_is_shown_can_be_sent_back() {
     };
     for target in [
         Target::InProcess,
+        Target::Http(HttpTarget {
+            url: "http://127.0.0.1:8080/events".into(),
+        }),
         Target::Process(default_process()),
         Target::Process(full),
     ] {

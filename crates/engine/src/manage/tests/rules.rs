@@ -3,7 +3,7 @@
 use super::fakes::{function, new_function, new_mapping, spec, stream_arn};
 use crate::manage::admission::{self, Admission};
 use crate::manage::{
-    FunctionPatch, ManageError, MappingPatch, NewFunction, NewMapping, ProcessPatch, TargetPatch,
+    FunctionPatch, HttpPatch, ManageError, MappingPatch, NewFunction, NewMapping, ProcessPatch, TargetPatch,
 };
 use millstream_types::*;
 use std::collections::BTreeMap;
@@ -336,4 +336,40 @@ fn a_function_patch_reaches_into_a_process() {
         panic!()
     };
     assert_eq!(v.0[0].field, "process");
+}
+
+#[test]
+fn a_function_patch_reaches_into_a_server_and_not_into_what_is_none() {
+    let http = |url: &str| Target::Http(HttpTarget { url: url.into() });
+    let spec = |target| FunctionSpec {
+        target,
+        timeout_ms: 3_000,
+        concurrency: 10,
+    };
+    let patch = |target| FunctionPatch {
+        target: Some(target),
+        ..Default::default()
+    };
+    let url = patch(TargetPatch::Http(HttpPatch {
+        url: Some("http://b/".into()),
+    }));
+    assert_eq!(
+        url.apply(&spec(http("http://a/"))).unwrap(),
+        spec(http("http://b/"))
+    );
+    let nothing = patch(TargetPatch::Http(HttpPatch::default()));
+    assert_eq!(
+        nothing.apply(&spec(http("http://a/"))).unwrap(),
+        spec(http("http://a/"))
+    );
+    let process = patch(TargetPatch::Process(ProcessPatch::default()));
+    for (patch, old, field) in [
+        (&url, Target::InProcess, "http"),
+        (&process, http("http://a/"), "process"),
+    ] {
+        let ManageError::Invalid(v) = patch.apply(&spec(old)).unwrap_err() else {
+            panic!()
+        };
+        assert_eq!(v.0[0].field, field);
+    }
 }

@@ -19,8 +19,11 @@ pub(crate) struct FunctionArgs {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
-    /// Register a program that speaks the Lambda Runtime API.
-    #[command(after_help = "Example: millstream function create totals --timeout 30s -- python3 totals.py")]
+    /// Register a program that speaks the Lambda Runtime API, or a server that takes events by POST.
+    #[command(
+        after_help = "Examples:\n  millstream function create totals --timeout 30s -- python3 totals.py\n  \
+                            millstream function create bill --url http://127.0.0.1:8080/events"
+    )]
     Create(verbs::Create),
     /// Show functions by name.
     Get(verbs::Get),

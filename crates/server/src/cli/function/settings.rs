@@ -17,10 +17,18 @@ pub(crate) struct Settings {
     /// The program and its arguments, behind `--`; no shell is involved.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
+    /// Instead of a program: the server to which each event is posted, e.g. http://127.0.0.1:8080/events.
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = HEADING,
+        conflicts_with_all = ["command", "working_dir", "env", "env_pass", "init_timeout", "memory_mb"]
+    )]
+    url: Option<String>,
     /// Longest run of one invocation, up to 15m [default: 3s].
     #[arg(long, value_parser = units::duration, value_name = "DURATION", help_heading = HEADING)]
     timeout: Option<Duration>,
-    /// Most processes, and with that most invocations at once, 1 to 1000 [default: 10].
+    /// Most processes or connections, and with that most invocations at once, 1 to 1000 [default: 10].
     #[arg(long, value_name = "N", help_heading = HEADING)]
     concurrency: Option<i32>,
     /// The directory the program runs in [default with a new command: the present one].
@@ -52,15 +60,23 @@ impl Settings {
     /// For a new function: its program is found where the server finds programs, unless something else is said.
     pub(crate) fn with_path(&self) -> Self {
         let mut settings = self.clone();
-        if settings.env_pass.is_empty() && settings.env.iter().all(|(name, _)| name != "PATH") {
+        if settings.has_command()
+            && settings.env_pass.is_empty()
+            && settings.env.iter().all(|(name, _)| name != "PATH")
+        {
             settings.env_pass.push("PATH".to_owned());
         }
         settings
     }
 
     /// Whether a program is named.
-    pub(crate) fn has_command(&self) -> bool {
+    fn has_command(&self) -> bool {
         !self.command.is_empty()
+    }
+
+    /// Whether it is said how the function is reached.
+    pub(crate) fn has_target(&self) -> bool {
+        self.has_command() || self.url.is_some()
     }
 
     /// Puts what is set into `function`, and names it for an update mask.
@@ -80,6 +96,8 @@ impl Settings {
             (!self.env_pass.is_empty(), "process.env_pass"),
             (self.init_timeout.is_some(), "process.init_timeout"),
             (self.memory_mb.is_some(), "process.memory_mb"),
+            // The whole target, so that a program can be replaced by a server.
+            (self.url.is_some(), "http"),
         ]
         .into_iter()
         .filter_map(|(set, path)| set.then_some(path))
@@ -93,6 +111,9 @@ impl Settings {
                 init_timeout: self.init_timeout.map(when::proto),
                 memory_mb: self.memory_mb,
             }));
+        }
+        if let Some(url) = &self.url {
+            function.target = Some(Target::Http(v1::HttpTarget { url: url.clone() }));
         }
         paths.sort_unstable();
         Ok(paths)
@@ -184,6 +205,22 @@ mod tests {
         ] {
             let line = Line::try_parse_from(std::iter::once(&"x").chain(args)).unwrap();
             assert_eq!(line.settings.with_path().env_pass, want);
+        }
+    }
+
+    #[test]
+    fn a_url_is_a_target_of_its_own() {
+        let (function, paths) = parse(&["--url", "http://127.0.0.1:8080/events", "--timeout", "1m"]);
+        let Some(Target::Http(http)) = function.target else {
+            panic!("{function:?}")
+        };
+        assert_eq!(
+            (http.url.as_str(), paths),
+            ("http://127.0.0.1:8080/events", vec!["http", "timeout"])
+        );
+        for other in [&["--", "x"][..], &["--env", "A=b"], &["--memory-mb", "256"]] {
+            let args = ["x", "--url", "http://h/"].iter().chain(other);
+            assert!(Line::try_parse_from(args).is_err(), "{other:?}");
         }
     }
 

@@ -35,6 +35,7 @@ fn row(f: &v1::Function) -> Vec<String> {
     let target = match &f.target {
         Some(Target::Process(process)) => process.command.join(" "),
         Some(Target::InProcess(_)) => "in-process".to_owned(),
+        Some(Target::Http(http)) => http.url.clone(),
         None => String::new(),
     };
     vec![
@@ -72,12 +73,12 @@ pub(crate) struct Create {
 impl Create {
     pub(crate) async fn run(self, session: &mut Session) -> Result<(), CliError> {
         session.name(Kind::Function, &self.name)?;
-        if !self.settings.has_command() {
+        if !self.settings.has_target() {
+            let create = format!("millstream function create {}", short(&self.name));
             return Err(CliError::usage(
-                "no program is named",
+                "neither a program nor a URL is named",
                 format!(
-                    "put it behind --, e.g. millstream function create {} -- ./bootstrap",
-                    short(&self.name)
+                    "put a program behind --, e.g. {create} -- ./bootstrap; or a URL, e.g. {create} --url http://127.0.0.1:8080/"
                 ),
             ));
         }
@@ -285,5 +286,11 @@ mod tests {
         let cells = row(&function);
         assert_eq!(cells.len(), COLUMNS.narrow.len() + COLUMNS.wide.len());
         assert_eq!(cells[..4], ["totals", "python3 totals.py", "3s", "10"]);
+        let url = "http://127.0.0.1:8080/events";
+        let served = v1::Function {
+            target: Some(Target::Http(v1::HttpTarget { url: url.to_owned() })),
+            ..function
+        };
+        assert_eq!(row(&served)[1], url);
     }
 }
