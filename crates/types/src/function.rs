@@ -91,3 +91,36 @@ pub struct HttpTarget {
 pub fn function_arn(name: &FunctionName) -> String {
     format!("arn:aws:lambda:{LOCAL_REGION}:{LOCAL_ACCOUNT}:function:{name}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The catalog stores functions so.
+    #[test]
+    fn stored_targets_stay_readable() {
+        let process = ProcessTarget {
+            command: vec!["./bootstrap".to_owned()],
+            working_dir: None,
+            env: BTreeMap::new(),
+            env_pass: Vec::new(),
+            init_timeout_ms: 10_000,
+            memory_mb: 128,
+        };
+        let url = "http://127.0.0.1:8080/events".to_owned();
+        for (stored, target) in [
+            (r#""in_process""#, Target::InProcess),
+            (
+                r#"{"process":{"command":["./bootstrap"],"working_dir":null,"env":{},"env_pass":[],"init_timeout_ms":10000,"memory_mb":128}}"#,
+                Target::Process(process),
+            ),
+            (
+                r#"{"http":{"url":"http://127.0.0.1:8080/events"}}"#,
+                Target::Http(HttpTarget { url }),
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<Target>(stored).unwrap(), target);
+            assert_eq!(serde_json::to_string(&target).unwrap(), stored);
+        }
+    }
+}

@@ -6,3 +6,4 @@
 
 mod example;
 mod facade;
+mod http;
