@@ -12,7 +12,7 @@ use tokio::time::timeout;
 ///
 /// # Panics
 /// If nobody named one.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let path = std::env::var_os("MILLSTREAM_PYTHON").map(PathBuf::from);
     path.expect("MILLSTREAM_PYTHON names no Python: run `make test`, or eval \"$(make -s env)\" first")
 }

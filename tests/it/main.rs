@@ -20,6 +20,7 @@ mod million;
 mod misbehave;
 mod notify;
 mod panic;
+mod powertools;
 mod server;
 mod strace;
 mod wait;
