@@ -87,10 +87,7 @@ async fn a_stream_is_handled_by_a_server_elsewhere() {
     let running = declare().start().await.unwrap();
     let records = (0..3).map(|n| ("key", n.to_string()));
     let receipts = running.put_many("orders", records).await.unwrap();
-    let ids: Vec<String> = receipts
-        .into_iter()
-        .map(|r| r.unwrap().seq.to_string())
-        .collect();
+    let ids: Vec<String> = receipts.into_iter().map(|r| r.unwrap().seq.to_string()).collect();
     running.shutdown().await;
 
     let running = declare()
