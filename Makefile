@@ -7,7 +7,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # The Rust function of demo and tests: a crate of its own, as a user's would be.
 export MILLSTREAM_RUST_DELAYS := $(TARGET)/functions/release/rust-delays
 
-.PHONY: help setup setup-build env build functions test soak demo fmt lint tidy clean
+.PHONY: help setup setup-build env build functions test soak bench demo fmt lint tidy clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' $(MAKEFILE_LIST) | column -t -s '#'
@@ -34,6 +34,9 @@ test: setup functions ## run every test, the black-box ones included
 soak: setup functions ## the crash tests again, longer: 50 kills instead of 20
 	$(WITH_ENV) cargo build --locked --workspace --bins --examples
 	$(WITH_ENV) MILLSTREAM_KILLS=50 cargo test --locked -p millstream-tests
+
+bench: setup-build ## how a queue a million messages deep is drained: the last tenth against the first
+	$(WITH_ENV) cargo run --release --locked -p millstream-broker --example deep_queue
 
 demo: setup functions ## a year of flights through two functions, with a crash in the middle (KEEP=1 leaves it up)
 	$(WITH_ENV) cargo build --release --locked -p millstream-server -p millstream-demo
