@@ -3,7 +3,8 @@
 use prost::Message as _;
 use std::path::PathBuf;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
+    "millstream/v1/applied.proto",
     "millstream/v1/function.proto",
     "millstream/v1/ledger.proto",
     "millstream/v1/mapping.proto",

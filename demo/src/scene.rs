@@ -53,6 +53,7 @@ async fn create_stream(client: &Client, id: &str, shards: i32) -> Result<v1::Str
             shard_count: Some(shards),
             ..Default::default()
         }),
+        ..Default::default()
     };
     let answer = client.streams.clone().create_stream(request).await;
     Ok(answer.map_err(DemoError::call("CreateStream"))?.into_inner())

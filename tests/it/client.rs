@@ -132,6 +132,7 @@ impl Client {
                 shard_count: Some(shards),
                 ..Default::default()
             }),
+            ..Default::default()
         };
         self.streams.clone().create_stream(request).await.unwrap();
     }

@@ -13,7 +13,7 @@ use crate::stream::{Stream, detached};
 use async_trait::async_trait;
 use millstream_ports::{
     Credit, PutEntry, PutError, PutReceipt, ReadRecord, ShardDescription, ShardReader, SourceError,
-    StreamDescription, StreamError, Streams,
+    StreamChange, StreamDescription, StreamError, Streams,
 };
 use millstream_store::{Batch, Durability};
 use millstream_types::{Namespace, Position, ShardId, StreamName, StreamSpec};
@@ -26,8 +26,12 @@ impl Streams for Broker {
         namespace: &Namespace,
         name: &StreamName,
         spec: StreamSpec,
+        validate_only: bool,
     ) -> Result<StreamDescription, StreamError> {
         check_spec(&spec)?;
+        if validate_only {
+            return self.inner.preview(namespace, name, spec);
+        }
         let (inner, namespace, name) = (Arc::clone(&self.inner), namespace.clone(), name.clone());
         describe(detached(async move { inner.create(namespace, name, spec).await }).await?).await
     }
@@ -58,17 +62,26 @@ impl Streams for Broker {
         Ok(found)
     }
 
-    async fn set_retention(
+    async fn set(
         &self,
         namespace: &Namespace,
         name: &StreamName,
-        hours: u32,
+        change: StreamChange,
         expected: Option<u64>,
+        validate_only: bool,
     ) -> Result<StreamDescription, StreamError> {
-        check_retention(hours)?;
+        change.retention_hours.map_or(Ok(()), check_retention)?;
         let stream = self.inner.stream(namespace, name)?;
+        if validate_only {
+            check_revision(&stream, expected)?;
+            let now = describe(stream).await?;
+            return Ok(StreamDescription {
+                spec: change.apply(&now.spec),
+                ..now
+            });
+        }
         let work = Arc::clone(&stream);
-        detached(async move { set_retention(&work, hours, expected).await }).await?;
+        detached(async move { set(&work, &change, expected).await }).await?;
         describe(stream).await
     }
 
@@ -148,14 +161,15 @@ fn check_revision(stream: &Stream, expected: Option<u64>) -> Result<(), StreamEr
     }
 }
 
-async fn set_retention(stream: &Stream, hours: u32, expected: Option<u64>) -> Result<(), StreamError> {
+async fn set(stream: &Stream, change: &StreamChange, expected: Option<u64>) -> Result<(), StreamError> {
     let admin = stream.admin().await?;
     check_revision(stream, expected)?;
     let mut new = stream.present()?.meta.clone();
-    if new.row.spec.retention_hours == hours {
+    let spec = change.apply(&new.row.spec);
+    if spec == new.row.spec {
         return Ok(());
     }
-    new.row.spec.retention_hours = hours;
+    new.row.spec = spec;
     new.row.revision += 1;
     stream
         .commit(&admin, Batch::new(), new, Durability::Synced)

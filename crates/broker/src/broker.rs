@@ -1,13 +1,13 @@
 //! The broker of one node: which streams there are.
 
-use crate::meta::StreamMeta;
+use crate::meta::{ShardMeta, StreamMeta};
 use crate::put::Budget;
 use crate::queue::Registry;
 use crate::recovery;
 use crate::retention::{self, Trimmed};
 use crate::rows::{self, RowError};
 use crate::stream::{Host, LoadError, Stream};
-use millstream_ports::{Clock, Entropy, StreamError};
+use millstream_ports::{Clock, Entropy, ShardDescription, StreamDescription, StreamError};
 use millstream_store::{Batch, Db, DiskFull, Durability};
 use millstream_types::{Namespace, StreamName, StreamSpec};
 use std::collections::BTreeMap;
@@ -195,6 +195,41 @@ impl Inner {
         }
     }
 
+    /// The stream that would be made.
+    pub(crate) fn preview(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+        spec: StreamSpec,
+    ) -> Result<StreamDescription, StreamError> {
+        if self.stream(namespace, name).is_ok() {
+            return Err(StreamError::AlreadyExists(name.clone()));
+        }
+        self.check_room()?;
+        let meta = StreamMeta::new(0, spec, self.host.clock.now().wall);
+        let empty = |shard: &ShardMeta| ShardDescription {
+            info: shard.info(),
+            oldest: None,
+            newest: None,
+            records: 0,
+        };
+        Ok(StreamDescription {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            created: meta.row.created,
+            revision: 0,
+            shards: meta.shards.iter().map(empty).collect(),
+            spec: meta.row.spec,
+        })
+    }
+
+    fn check_room(&self) -> Result<(), StreamError> {
+        self.host
+            .db
+            .check_room()
+            .map_err(|DiskFull { free, floor }| StreamError::DiskFull { free, floor })
+    }
+
     /// Makes a stream, synced before it returns. If it cannot be told whether it was made, a repetition finds it.
     pub(crate) async fn create(
         &self,
@@ -210,10 +245,7 @@ impl Inner {
             self.enter(stream);
             return Err(StreamError::AlreadyExists(name));
         }
-        self.host
-            .db
-            .check_room()
-            .map_err(|DiskFull { free, floor }| StreamError::DiskFull { free, floor })?;
+        self.check_room()?;
         let meta = StreamMeta::new(*next_id, spec, self.host.clock.now().wall);
         // Whatever becomes of this stream, no other gets its id.
         *next_id += 1;

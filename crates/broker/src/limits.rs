@@ -181,6 +181,7 @@ mod tests {
                 check_spec(&StreamSpec {
                     shards: 0,
                     retention_hours: 24,
+                    ..StreamSpec::default()
                 }),
                 "shards '0'",
             ),
@@ -188,6 +189,7 @@ mod tests {
                 check_spec(&StreamSpec {
                     shards: 257,
                     retention_hours: 24,
+                    ..StreamSpec::default()
                 }),
                 "1 to 256",
             ),

@@ -9,6 +9,7 @@ fn stream(shards: u32) -> StreamMeta {
         StreamSpec {
             shards,
             retention_hours: 24,
+            applied: Default::default(),
         },
         Wall(1),
     )

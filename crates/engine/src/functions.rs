@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::task::Owned;
 use millstream_ports::{Invoker, PoolStatus};
-use millstream_types::{Function, FunctionName, Namespace};
+use millstream_types::{Function, FunctionName, Namespace, Wall};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +78,8 @@ pub(crate) struct PoolState {
     context: Arc<Context>,
     key: FunctionKey,
     revision: u64,
+    /// Which version the invoker is of, by when the function was made and its generation.
+    served: Option<(Wall, u64)>,
     retiring: Vec<Owned>,
 }
 
@@ -96,6 +98,7 @@ impl Actor for FunctionPool {
             context,
             key,
             revision: 0,
+            served: None,
             retiring: Vec::new(),
         };
         state.configure(&function);
@@ -134,6 +137,10 @@ impl PoolState {
             return;
         }
         self.revision = function.revision;
+        let version = Some((function.created, function.generation));
+        if std::mem::replace(&mut self.served, version) == version {
+            return;
+        }
         let timeout = Duration::from_millis(function.spec.timeout_ms.into());
         let pool = self
             .context

@@ -107,6 +107,7 @@ mod tests {
             created: Wall(0),
             modified: Wall(0),
             request_id: None,
+            applied: Default::default(),
         }
     }
 

@@ -6,10 +6,10 @@ use crate::mapping::MappingSettings;
 use millstream_engine::manage::{
     FunctionPatch, ManageError, Manager, MappingPatch, NewFunction, NewMapping, TargetPatch,
 };
-use millstream_ports::{StreamError, Streams};
+use millstream_ports::{StreamChange, StreamError, Streams};
 use millstream_types::ids::InvalidName;
 use millstream_types::{
-    FunctionName, FunctionSpec, MappingName, MappingSpec, Namespace, StreamName, StreamSpec, Target,
+    Applied, FunctionName, FunctionSpec, MappingName, MappingSpec, Namespace, StreamName, StreamSpec, Target,
 };
 use std::time::Duration;
 
@@ -140,12 +140,18 @@ async fn stream(
     spec: &StreamSpec,
 ) -> Result<(), StreamError> {
     match streams.describe(namespace, name).await {
-        Err(StreamError::NotFound(_)) => streams.create(namespace, name, spec.clone()).await.map(drop),
-        Ok(found) if found.spec.retention_hours != spec.retention_hours => streams
-            .set_retention(namespace, name, spec.retention_hours, None)
+        Err(StreamError::NotFound(_)) => streams
+            .create(namespace, name, spec.clone(), false)
             .await
             .map(drop),
-        found => found.map(drop),
+        Ok(_) => {
+            let change = StreamChange {
+                retention_hours: Some(spec.retention_hours),
+                applied: None,
+            };
+            streams.set(namespace, name, change, None, false).await.map(drop)
+        }
+        Err(e) => Err(e),
     }
 }
 
@@ -159,6 +165,7 @@ async fn function(
         target: Some(TargetPatch::Replace(spec.target.clone())),
         timeout_ms: Some(spec.timeout_ms),
         concurrency: Some(spec.concurrency),
+        applied: None,
     };
     match manager
         .update_function(namespace, name, &patch, None, false)
@@ -173,6 +180,7 @@ async fn function(
                         name,
                         spec,
                         request_id: None,
+                        applied: Applied::default(),
                     },
                     false,
                 )
@@ -199,6 +207,8 @@ async fn mapping(
                 name: Some(name.clone()),
                 spec: spec.clone(),
                 request_id: None,
+                paused: false,
+                applied: Applied::default(),
             };
             manager.create_mapping(new, false).await.map(drop)
         }
@@ -221,5 +231,7 @@ fn patch(spec: &MappingSpec) -> MappingPatch {
         report_batch_item_failures: Some(spec.report_batch_item_failures),
         on_failure: Some(spec.on_failure.clone()),
         maximum_concurrency: Some(spec.maximum_concurrency),
+        paused: None,
+        applied: None,
     }
 }

@@ -29,6 +29,6 @@ pub use queues::{
 };
 pub use source::{Credit, Gap, Lag, Page, ShardReader, SourceError, Sources, StreamSource};
 pub use streams::{
-    HashKey, PutEntry, PutError, PutReceipt, ReadRecord, ShardDescription, StreamDescription, StreamError,
-    Streams,
+    HashKey, PutEntry, PutError, PutReceipt, ReadRecord, ShardDescription, StreamChange, StreamDescription,
+    StreamError, Streams,
 };

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use millstream_types::{
-    Namespace, Position, Record, Seq, ShardId, ShardInfo, StreamName, StreamSpec, TraceContext, Wall,
+    Applied, Namespace, Position, Record, Seq, ShardId, ShardInfo, StreamName, StreamSpec, TraceContext, Wall,
 };
 
 /// A stream and its shards.
@@ -34,6 +34,27 @@ pub struct ShardDescription {
     pub newest: Option<Seq>,
     /// How many records are kept; an upper bound just after a trim.
     pub records: u64,
+}
+
+/// What to change of a stream; none keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamChange {
+    /// See [`StreamSpec::retention_hours`].
+    pub retention_hours: Option<u32>,
+    /// See [`StreamSpec::applied`].
+    pub applied: Option<Applied>,
+}
+
+impl StreamChange {
+    /// The settings after the change.
+    #[must_use]
+    pub fn apply(&self, old: &StreamSpec) -> StreamSpec {
+        StreamSpec {
+            shards: old.shards,
+            retention_hours: self.retention_hours.unwrap_or(old.retention_hours),
+            applied: self.applied.as_ref().unwrap_or(&old.applied).clone(),
+        }
+    }
 }
 
 /// How an entry finds its shard.
@@ -152,7 +173,8 @@ pub enum StreamError {
 /// Administers and fills streams.
 #[async_trait]
 pub trait Streams: Send + Sync + 'static {
-    /// Makes a stream.
+    /// Makes a stream. With `validate_only` everything is checked and nothing is made; what would be is returned, with
+    /// revision 0.
     ///
     /// # Errors
     /// [`StreamError::Invalid`], [`StreamError::AlreadyExists`], or the store's.
@@ -161,6 +183,7 @@ pub trait Streams: Send + Sync + 'static {
         namespace: &Namespace,
         name: &StreamName,
         spec: StreamSpec,
+        validate_only: bool,
     ) -> Result<StreamDescription, StreamError>;
 
     /// Tells about a stream.
@@ -184,16 +207,18 @@ pub trait Streams: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<StreamDescription>, StreamError>;
 
-    /// Changes how long records are kept.
+    /// Changes the settings that `change` names. With `validate_only` everything is checked and nothing is changed;
+    /// what would be is returned, with the present revision.
     ///
     /// # Errors
     /// [`StreamError::NotFound`], [`StreamError::Invalid`], [`StreamError::Conflict`], or the store's.
-    async fn set_retention(
+    async fn set(
         &self,
         namespace: &Namespace,
         name: &StreamName,
-        hours: u32,
+        change: StreamChange,
         expected: Option<u64>,
+        validate_only: bool,
     ) -> Result<StreamDescription, StreamError>;
 
     /// Removes a stream with all its records.

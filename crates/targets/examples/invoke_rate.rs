@@ -79,6 +79,7 @@ fn function(command: Vec<String>, out: String, lanes: u32) -> Result<Function, B
         created: Wall(0),
         modified: Wall(0),
         request_id: None,
+        applied: Default::default(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Functions: what is called.
 
 use crate::arn::{LOCAL_ACCOUNT, LOCAL_REGION};
-use crate::{FunctionName, Namespace, Wall};
+use crate::{Applied, FunctionName, Namespace, Wall};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub struct Function {
     pub name: FunctionName,
     /// What its owner set.
     pub spec: FunctionSpec,
-    /// Grows with every change of `spec`, from 1.
+    /// Grows with every change of `spec` and with every restart, from 1; a new one has processes of its own.
     pub generation: u64,
     /// The catalog's revision of this version; printed as its etag.
     pub revision: u64,
@@ -24,6 +24,9 @@ pub struct Function {
     pub modified: Wall,
     /// The id the caller gave the request that made it, so that a repeated request finds its own work.
     pub request_id: Option<String>,
+    /// What of `spec` was applied from a file.
+    #[serde(default, skip_serializing_if = "Applied::is_empty")]
+    pub applied: Applied,
 }
 
 /// What a function's owner sets.

@@ -3,6 +3,7 @@
 //! Nothing here decides, waits or does I/O. A type moves down into this crate when its second user
 //! appears; what is written to disk lives in [`durable`].
 
+pub mod applied;
 pub mod arn;
 pub mod commit;
 pub mod durable;
@@ -19,6 +20,7 @@ pub mod sequence;
 pub mod stream;
 pub mod time;
 
+pub use applied::Applied;
 pub use arn::SourceArn;
 pub use function::{Function, FunctionSpec, HttpTarget, ProcessTarget, Target};
 pub use ids::{

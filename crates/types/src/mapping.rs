@@ -1,7 +1,7 @@
 //! Mappings: one source connected to one function, with its settings.
 
 use crate::arn::SourceKind;
-use crate::{FunctionName, MappingId, MappingName, Namespace, Position, ShardId, SourceArn, Wall};
+use crate::{Applied, FunctionName, MappingId, MappingName, Namespace, Position, ShardId, SourceArn, Wall};
 use serde::{Deserialize, Serialize};
 
 /// A mapping as the catalog keeps it. Its observed state is the engine's to tell.
@@ -29,6 +29,9 @@ pub struct Mapping {
     pub modified: Wall,
     /// The id the caller gave the request that made it, so that a repeated request finds its own work.
     pub request_id: Option<String>,
+    /// What of `spec` and `desired` was applied from a file.
+    #[serde(default, skip_serializing_if = "Applied::is_empty")]
+    pub applied: Applied,
 }
 
 /// What a mapping is to do.

@@ -1,6 +1,6 @@
 //! Queues and their settings. Names, ranges and defaults are SQS'.
 
-use crate::QueueName;
+use crate::{Applied, QueueName};
 use serde::{Deserialize, Serialize};
 
 /// Longest visibility timeout, in seconds: 12 hours.
@@ -27,6 +27,9 @@ pub struct QueueSpec {
     pub content_based_deduplication: bool,
     /// FIFO only. Within what deduplication ids are compared; default the queue.
     pub deduplication_scope: DeduplicationScope,
+    /// What of this was applied from a file.
+    #[serde(default, skip_serializing_if = "Applied::is_empty")]
+    pub applied: Applied,
 }
 
 /// Where a message goes that was received too often without being deleted.
@@ -60,6 +63,7 @@ impl Default for QueueSpec {
             redrive: None,
             content_based_deduplication: false,
             deduplication_scope: DeduplicationScope::Queue,
+            applied: Applied::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Streams and their shards.
 
-use crate::{ShardId, Wall};
+use crate::{Applied, ShardId, Wall};
 use serde::{Deserialize, Serialize};
 
 /// What a stream's owner sets.
@@ -10,6 +10,9 @@ pub struct StreamSpec {
     pub shards: u32,
     /// How long records are kept, 1 to 8,760 hours; Kinesis' default is 24.
     pub retention_hours: u32,
+    /// What of this was applied from a file.
+    #[serde(default, skip_serializing_if = "Applied::is_empty")]
+    pub applied: Applied,
 }
 
 impl Default for StreamSpec {
@@ -17,6 +20,7 @@ impl Default for StreamSpec {
         Self {
             shards: 1,
             retention_hours: 24,
+            applied: Applied::default(),
         }
     }
 }

@@ -149,14 +149,14 @@ async fn a_create_of_unknown_outcome_can_be_repeated() {
         fault.inject(&rig);
         let first = rig
             .broker
-            .create(&ns(), &stream("s"), StreamSpec::default())
+            .create(&ns(), &stream("s"), StreamSpec::default(), false)
             .await
             .unwrap_err();
         assert!(matches!(first, StreamError::Unavailable(_)), "{first}");
         rig.reopened(1).await;
         let again = rig
             .broker
-            .create(&ns(), &stream("s"), StreamSpec::default())
+            .create(&ns(), &stream("s"), StreamSpec::default(), false)
             .await;
         assert_eq!(again.is_err(), matches!(fault, Fault::AfterWrite), "{again:?}");
         rig.put("s", vec![entry("k", number(1))]).await;

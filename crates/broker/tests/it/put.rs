@@ -143,7 +143,7 @@ async fn a_full_disk_refuses_puts_and_nothing_else() {
     assert!(matches!(e, StreamError::DiskFull { .. }), "{e}");
     let e = rig
         .broker
-        .create(&ns(), &stream("t"), Default::default())
+        .create(&ns(), &stream("t"), Default::default(), false)
         .await
         .unwrap_err();
     assert!(matches!(e, StreamError::DiskFull { .. }), "{e}");

@@ -2,8 +2,15 @@
 
 use crate::rig::{ALL, HOUR, Rig, START, drain, entry, ns, number, numbers, shard, stream};
 use millstream_broker::Trimmed;
-use millstream_ports::{Credit, Gap, SourceError, StreamError, Streams};
+use millstream_ports::{Credit, Gap, SourceError, StreamChange, StreamError, Streams};
 use millstream_types::{Mark, Position, Seq, Wall};
+
+fn keep(hours: u32) -> StreamChange {
+    StreamChange {
+        retention_hours: Some(hours),
+        ..StreamChange::default()
+    }
+}
 
 /// Numbers 0 to 9, an hour apart, two a batch.
 async fn ten() -> (Rig, Vec<Seq>) {
@@ -137,14 +144,14 @@ async fn retention_can_be_changed() {
     rig.clock.set(START + 26 * HOUR + 1);
     let up = rig
         .broker
-        .set_retention(&ns(), &stream("s"), 48, Some(1))
+        .set(&ns(), &stream("s"), keep(48), Some(1), false)
         .await
         .unwrap();
     assert_eq!((up.revision, up.spec.retention_hours), (2, 48));
     assert_eq!(rig.read_all("s", 0, Position::Trim).await.len(), 10);
     let stale = rig
         .broker
-        .set_retention(&ns(), &stream("s"), 1, Some(1))
+        .set(&ns(), &stream("s"), keep(1), Some(1), false)
         .await
         .unwrap_err();
     assert!(
@@ -159,13 +166,13 @@ async fn retention_can_be_changed() {
         "{stale}"
     );
     rig.broker
-        .set_retention(&ns(), &stream("s"), 23, None)
+        .set(&ns(), &stream("s"), keep(23), None, false)
         .await
         .unwrap();
     assert_eq!(numbers(&rig.read_all("s", 0, Position::Trim).await), [8, 9]);
     rig.broker.trim().await;
     rig.broker
-        .set_retention(&ns(), &stream("s"), 8_760, None)
+        .set(&ns(), &stream("s"), keep(8_760), None, false)
         .await
         .unwrap();
     assert_eq!(

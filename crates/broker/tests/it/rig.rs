@@ -103,9 +103,12 @@ impl Rig {
     pub(crate) async fn create(&self, name: &str, shards: u32) -> StreamDescription {
         let spec = StreamSpec {
             shards,
-            retention_hours: 24,
+            ..StreamSpec::default()
         };
-        self.broker.create(&ns(), &stream(name), spec).await.unwrap()
+        self.broker
+            .create(&ns(), &stream(name), spec, false)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn describe(&self, name: &str) -> StreamDescription {

@@ -1,8 +1,8 @@
 //! Creating, describing, listing and deleting streams.
 
 use crate::rig::{ALL, Rig, START, entry, ns, number, numbers, stream};
-use millstream_ports::{SourceError, StreamError, Streams};
-use millstream_types::{Namespace, Position, StreamSpec, Wall};
+use millstream_ports::{SourceError, StreamChange, StreamError, Streams};
+use millstream_types::{Applied, Namespace, Position, StreamSpec, Wall};
 
 #[tokio::test]
 async fn a_stream_is_described_as_it_was_made_also_after_a_restart() {
@@ -35,7 +35,7 @@ async fn streams_are_listed_by_name_within_their_namespace() {
         rig.create(name, 1).await;
     }
     rig.broker
-        .create(&other, &stream("x"), StreamSpec::default())
+        .create(&other, &stream("x"), StreamSpec::default(), false)
         .await
         .unwrap();
     for (after, limit, want) in [
@@ -56,7 +56,7 @@ async fn a_name_is_taken_once() {
     rig.create("s", 1).await;
     let again = rig
         .broker
-        .create(&ns(), &stream("s"), StreamSpec::default())
+        .create(&ns(), &stream("s"), StreamSpec::default(), false)
         .await
         .unwrap_err();
     assert_eq!(again, StreamError::AlreadyExists(stream("s")));
@@ -64,8 +64,13 @@ async fn a_name_is_taken_once() {
         let spec = StreamSpec {
             shards,
             retention_hours: hours,
+            ..StreamSpec::default()
         };
-        let e = rig.broker.create(&ns(), &stream("t"), spec).await.unwrap_err();
+        let e = rig
+            .broker
+            .create(&ns(), &stream("t"), spec, false)
+            .await
+            .unwrap_err();
         assert!(
             matches!(e, StreamError::Invalid { .. }) && e.to_string().contains(part),
             "{e}"
@@ -116,4 +121,65 @@ async fn a_deleted_stream_is_gone_with_everything_in_it() {
         assert_eq!(numbers(&rig.read_all("s", 0, Position::Trim).await), [2]);
         rig.broker.delete(&ns(), &stream("s"), None).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_would_be_and_changes_nothing() {
+    let rig = Rig::new().await;
+    let spec = |shards| StreamSpec {
+        shards,
+        ..StreamSpec::default()
+    };
+    let would = rig
+        .broker
+        .create(&ns(), &stream("s"), spec(3), true)
+        .await
+        .unwrap();
+    assert_eq!((would.revision, would.shards.len()), (0, 3));
+    assert_eq!(
+        rig.broker.describe(&ns(), &stream("s")).await.unwrap_err(),
+        StreamError::NotFound(stream("s"))
+    );
+    let refused = rig
+        .broker
+        .create(&ns(), &stream("s"), spec(0), true)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, StreamError::Invalid { .. }), "{refused}");
+    rig.create("s", 1).await;
+    let taken = rig
+        .broker
+        .create(&ns(), &stream("s"), spec(1), true)
+        .await
+        .unwrap_err();
+    assert_eq!(taken, StreamError::AlreadyExists(stream("s")));
+
+    let applied = Applied::new([("retention_hours".to_owned(), "48".to_owned())].into()).unwrap();
+    let change = StreamChange {
+        retention_hours: Some(48),
+        applied: Some(applied.clone()),
+    };
+    let would = rig
+        .broker
+        .set(&ns(), &stream("s"), change.clone(), Some(1), true)
+        .await
+        .unwrap();
+    assert_eq!((would.revision, would.spec.retention_hours), (1, 48));
+    let stale = rig
+        .broker
+        .set(&ns(), &stream("s"), change.clone(), Some(2), true)
+        .await
+        .unwrap_err();
+    assert!(matches!(stale, StreamError::Conflict { .. }), "{stale}");
+    assert_eq!(rig.describe("s").await.spec, spec(1));
+
+    // In earnest, settings and note are one change, and last.
+    let set = rig
+        .broker
+        .set(&ns(), &stream("s"), change, None, false)
+        .await
+        .unwrap();
+    assert_eq!(set.revision, 2);
+    let found = rig.reopen().await.describe("s").await;
+    assert_eq!((found.spec.retention_hours, found.spec.applied), (48, applied));
 }

@@ -1,5 +1,6 @@
 //! Functions: settings in, views and results out.
 
+use super::applied;
 use super::mask::Mask;
 use super::{count, duration, millis, small, timestamp};
 use crate::names;
@@ -10,7 +11,7 @@ use millstream_engine::manage::{FunctionPatch, FunctionView, HttpPatch, ProcessP
 use millstream_engine::view::InvokeResult;
 use millstream_types::function::function_arn;
 use millstream_types::invocation::FunctionErrorKind;
-use millstream_types::{FunctionSpec, HttpTarget, Outcome, ProcessTarget, Target};
+use millstream_types::{Applied, FunctionSpec, HttpTarget, Outcome, ProcessTarget, Target};
 use tonic::Status;
 use v1::function::Target as ApiTarget;
 use v1::invoke_function_response::Outcome as ApiOutcome;
@@ -22,7 +23,7 @@ const DEFAULT_CONCURRENCY: u32 = 10;
 const DEFAULT_INIT_TIMEOUT_MS: u32 = 10_000;
 const DEFAULT_MEMORY_MB: u32 = 128;
 /// The paths that an update may name.
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "process",
     "process.command",
     "process.working_dir",
@@ -35,6 +36,7 @@ const PATHS: [&str; 12] = [
     "http.url",
     "timeout",
     "concurrency",
+    applied::PATH,
 ];
 
 /// The settings of a new function. What cannot be read is refused, and has its default in the result.
@@ -63,7 +65,15 @@ pub(crate) fn update(
     if mask.means("concurrency", f.concurrency.is_some()) {
         patch.concurrency = Some(concurrency(f, refusals));
     }
+    if mask.means_fixed(applied::PATH, f.applied.is_some()) {
+        patch.applied = refusals.take(applied(f));
+    }
     patch
+}
+
+/// What of it is applied from a file.
+pub(crate) fn applied(f: &v1::Function) -> Result<Applied, Refusal> {
+    applied::read("function.applied", f.applied.as_ref())
 }
 
 /// The whole targets that a mask may name.
@@ -210,6 +220,7 @@ pub(crate) fn to_api(view: &FunctionView) -> v1::Function {
             started: count(pool.started),
             crashed: count(pool.crashed),
         }),
+        applied: applied::to_api(&f.applied),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Mappings: settings in, views out.
 
 use super::mask::Mask;
-use super::{count, small, timestamp, wall};
+use super::{applied, count, small, timestamp, wall};
 use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use millstream_api::v1;
 use millstream_engine::manage::{MappingPatch, MappingState, starting_position};
 use millstream_engine::view::{Condition, Counters, MappingStatus, MappingView};
 use millstream_types::{
-    Desired, FunctionName, Mapping, MappingSpec, Namespace, SourceArn, StartingPosition, StreamName,
+    Applied, Desired, FunctionName, Mapping, MappingSpec, Namespace, SourceArn, StartingPosition, StreamName,
 };
 
 /// Where the settings are in a request.
@@ -19,7 +19,7 @@ const START_TIME: &str = "mapping.starting_position_timestamp";
 const FUNCTION: &str = "mapping.function";
 const DESTINATION: &str = "mapping.destination_config.on_failure.destination";
 /// The paths that an update may name.
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 18] = [
     "source_arn",
     "starting_position",
     "starting_position_timestamp",
@@ -36,6 +36,8 @@ const PATHS: [&str; 16] = [
     "destination_config.on_failure.destination",
     "scaling_config",
     "scaling_config.maximum_concurrency",
+    "paused",
+    applied::PATH,
 ];
 
 /// The settings of a new mapping: unset ones have AWS's defaults. What cannot be read is refused, and stands in
@@ -84,7 +86,19 @@ pub(crate) fn update(
     if mask.means("function", !m.function.is_empty()) {
         patch.function = refusals.take(names::function(FUNCTION, namespace, &m.function));
     }
+    // Not meant by `*` unless set: a client that does not know them must neither resume nor forget.
+    if mask.means_fixed("paused", m.paused.is_some()) {
+        patch.paused = Some(m.paused());
+    }
+    if mask.means_fixed(applied::PATH, m.applied.is_some()) {
+        patch.applied = refusals.take(applied(m));
+    }
     Some(patch)
+}
+
+/// What of it is applied from a file.
+pub(crate) fn applied(m: &v1::Mapping) -> Result<Applied, Refusal> {
+    applied::read("mapping.applied", m.applied.as_ref())
 }
 
 /// The settings besides source, start and function. An unset one that is meant goes back to its default.
@@ -294,6 +308,8 @@ pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
         conditions: status.conditions.iter().map(condition).collect(),
         last_processing_result: status.last_processing_result.clone(),
         counters: Some(counters(&status.counters)),
+        paused: Some(mapping.desired == Desired::Paused),
+        applied: applied::to_api(&mapping.applied),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Between the API's types and the domain's, one file per service. Pure.
 
+mod applied;
 pub(crate) mod function;
 pub(crate) mod inspect;
 pub(crate) mod ledger;

@@ -1,20 +1,20 @@
 //! Queues: settings in, descriptions out.
 
 use super::mask::Mask;
-use super::{count, small, timestamp};
+use super::{applied, count, small, timestamp};
 use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use millstream_api::v1;
 use millstream_ports::QueueDescription;
 use millstream_types::queue::{DeduplicationScope, QueueSpec, Redrive};
-use millstream_types::{Namespace, QueueName, SourceArn};
+use millstream_types::{Applied, Namespace, QueueName, SourceArn};
 
 /// Where the settings are in a request.
 pub(crate) const PREFIX: &str = "queue.";
 const DEAD_LETTERS: &str = "redrive_policy.dead_letter_queue";
 const RECEIVES: &str = "redrive_policy.max_receive_count";
 /// The paths that an update may name.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "visibility_timeout_seconds",
     "message_retention_seconds",
     "delay_seconds",
@@ -25,6 +25,7 @@ const PATHS: [&str; 10] = [
     RECEIVES,
     "content_based_deduplication",
     "deduplication_scope",
+    applied::PATH,
 ];
 
 /// A change of a queue's settings; what is none stays.
@@ -40,6 +41,7 @@ pub(crate) struct QueuePatch {
     max_receive_count: Option<u32>,
     content_based_deduplication: Option<bool>,
     deduplication_scope: Option<DeduplicationScope>,
+    applied: Option<Applied>,
 }
 
 impl QueuePatch {
@@ -78,6 +80,7 @@ impl QueuePatch {
                 .content_based_deduplication
                 .unwrap_or(now.content_based_deduplication),
             deduplication_scope: self.deduplication_scope.unwrap_or(now.deduplication_scope),
+            applied: self.applied.unwrap_or_else(|| now.applied.clone()),
         })
     }
 }
@@ -150,6 +153,9 @@ fn patch(q: &v1::Queue, mask: &Mask, namespace: &Namespace, refusals: &mut Refus
     }
     if mask.means("deduplication_scope", q.deduplication_scope != 0) {
         patch.deduplication_scope = refusals.take(scope(q.deduplication_scope));
+    }
+    if mask.means_fixed(applied::PATH, q.applied.is_some()) {
+        patch.applied = refusals.take(applied::read("queue.applied", q.applied.as_ref()));
     }
     redrive(q, mask, namespace, &mut patch, refusals);
     patch
@@ -247,6 +253,7 @@ pub(crate) fn to_api(q: &QueueDescription) -> v1::Queue {
             oldest_message_seconds: q.depth.oldest.map(|age| age.as_secs_f64()),
         }),
         dead_letter_sources: q.dead_letter_sources.iter().map(ToString::to_string).collect(),
+        applied: applied::to_api(&spec.applied),
     }
 }
 

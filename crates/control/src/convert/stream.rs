@@ -1,12 +1,14 @@
 //! Streams: settings, entries and positions in; descriptions and records out.
 
 use super::mask::Mask;
-use super::{count, small, timestamp, trace, wall};
+use super::{applied, count, small, timestamp, trace, wall};
 use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use millstream_api::v1;
-use millstream_ports::{HashKey, PutEntry, PutError, PutReceipt, ShardDescription, StreamDescription};
-use millstream_types::{Mark, Position, Record, Seq, SourceArn, StreamSpec};
+use millstream_ports::{
+    HashKey, PutEntry, PutError, PutReceipt, ShardDescription, StreamChange, StreamDescription,
+};
+use millstream_types::{Applied, Mark, Position, Record, Seq, SourceArn, StreamSpec};
 use v1::read_records_request::Start;
 
 /// Most entries of one put.
@@ -24,23 +26,34 @@ pub(crate) fn new_spec(s: &v1::Stream, refusals: &mut Refusals) -> StreamSpec {
             refusals,
         ),
         retention_hours: retention(s, refusals),
+        applied: refusals.take(applied_to(s)).unwrap_or_default(),
     }
 }
 
-/// The change that an update means: a new retention, and the number of first shards the caller believes in.
+/// The change that an update means, and the number of first shards the caller believes in.
 pub(crate) fn update(
     s: &v1::Stream,
     mask: Option<prost_types::FieldMask>,
     refusals: &mut Refusals,
-) -> (Option<u32>, Option<u32>) {
-    let mask = Mask::read(mask, &["retention_hours", "shard_count"], refusals);
+) -> (StreamChange, Option<u32>) {
+    let mask = Mask::read(mask, &["retention_hours", "shard_count", applied::PATH], refusals);
     let hours = mask
         .means("retention_hours", s.retention_hours.is_some())
         .then(|| retention(s, refusals));
     let count = mask.means_fixed("shard_count", s.shard_count.is_some());
     let default = StreamSpec::default().shards;
     let count = count.then(|| positive("stream.shard_count", s.shard_count, default, "1 to 256", refusals));
-    (hours, count)
+    let applied = mask.means_fixed(applied::PATH, s.applied.is_some());
+    let change = StreamChange {
+        retention_hours: hours,
+        applied: applied.then(|| refusals.take(applied_to(s))).flatten(),
+    };
+    (change, count)
+}
+
+/// What of it is applied from a file.
+fn applied_to(s: &v1::Stream) -> Result<Applied, Refusal> {
+    applied::read("stream.applied", s.applied.as_ref())
 }
 
 fn retention(s: &v1::Stream, refusals: &mut Refusals) -> u32 {
@@ -174,6 +187,7 @@ pub(crate) fn to_api(s: &StreamDescription) -> v1::Stream {
         shard_count: Some(small(s.spec.shards)),
         retention_hours: Some(small(s.spec.retention_hours)),
         shards: s.shards.iter().map(shard).collect(),
+        applied: applied::to_api(&s.spec.applied),
     }
 }
 

@@ -44,6 +44,7 @@ impl v1::function_service_server::FunctionService for Functions {
         let mut refusals = Refusals::default();
         let name = refusals.take(names::id("function_id", &r.function_id));
         let spec = convert::new_spec(&f, &mut refusals);
+        let applied = refusals.take(convert::applied(&f)).unwrap_or_default();
         let Some(name) = name.filter(|_| refusals.is_empty()) else {
             let request_id = Some(r.request_id.as_str()).filter(|id| !id.is_empty());
             refusals.merge("", check_request_id(request_id).into_iter().collect());
@@ -59,6 +60,7 @@ impl v1::function_service_server::FunctionService for Functions {
                         name,
                         spec,
                         request_id,
+                        applied,
                     },
                     r.validate_only,
                 )
@@ -112,6 +114,13 @@ impl v1::function_service_server::FunctionService for Functions {
                 .update_function(&namespace, &name, &patch, expected, r.validate_only)
                 .await,
         )
+    }
+
+    async fn restart_function(&self, request: Request<v1::RestartFunctionRequest>) -> Answer<v1::Function> {
+        let r = request.into_inner();
+        let (namespace, name) = name("name", &r.name)?;
+        let expected = names::revision("etag", &r.etag)?;
+        answer(self.0.restart_function(&namespace, &name, expected).await)
     }
 
     async fn delete_function(&self, request: Request<v1::DeleteFunctionRequest>) -> Answer<()> {

@@ -148,6 +148,7 @@ impl Mappings {
         let named = (!r.mapping_id.is_empty()).then(|| names::id("mapping_id", &r.mapping_id));
         let name = named.and_then(|name| refusals.take(name));
         let spec = convert::new_spec(m, &namespace, &mut refusals);
+        let applied = refusals.take(convert::applied(m)).unwrap_or_default();
         match spec {
             Some(spec) if refusals.is_empty() => {
                 let request_id = (!r.request_id.is_empty()).then(|| r.request_id.clone());
@@ -156,6 +157,8 @@ impl Mappings {
                     name,
                     spec,
                     request_id,
+                    paused: m.paused(),
+                    applied,
                 })
             }
             spec => {

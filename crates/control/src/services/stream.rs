@@ -39,7 +39,7 @@ impl v1::stream_service_server::StreamService for BrokerStreams {
         let Some(name) = name.filter(|_| refusals.is_empty()) else {
             return Err(refusals.into_status());
         };
-        answer(self.0.create(&namespace, &name, spec).await)
+        answer(self.0.create(&namespace, &name, spec, r.validate_only).await)
     }
 
     async fn get_stream(&self, request: Request<v1::GetStreamRequest>) -> Answer<v1::Stream> {
@@ -82,7 +82,7 @@ impl v1::stream_service_server::StreamService for BrokerStreams {
         let (namespace, name) = name("stream.name", &s.name)?;
         let mut refusals = Refusals::default();
         let expected = refusals.take(names::revision("stream.etag", &s.etag)).flatten();
-        let (hours, count) = convert::update(&s, r.update_mask, &mut refusals);
+        let (change, count) = convert::update(&s, r.update_mask, &mut refusals);
         refusals.check()?;
         let now = self
             .0
@@ -96,18 +96,11 @@ impl v1::stream_service_server::StreamService for BrokerStreams {
             );
             return Err(Refusal::new("stream.shard_count", count, allowed).into());
         }
-        if let Some(expected) = expected.filter(|expected| *expected != now.revision) {
-            let actual = now.revision;
-            return Err(status::of_stream(StreamError::Conflict {
-                stream: name,
-                expected,
-                actual,
-            }));
-        }
-        match hours {
-            Some(hours) => answer(self.0.set_retention(&namespace, &name, hours, expected).await),
-            None => answer(Ok(now)),
-        }
+        answer(
+            self.0
+                .set(&namespace, &name, change, expected, r.validate_only)
+                .await,
+        )
     }
 
     async fn delete_stream(&self, request: Request<v1::DeleteStreamRequest>) -> Answer<()> {

@@ -603,9 +603,18 @@ impl Streams for Outside {
         _: &Namespace,
         name: &StreamName,
         spec: StreamSpec,
+        validate_only: bool,
     ) -> Result<StreamDescription, StreamError> {
         match (name.as_str(), spec.shards) {
             ("orders", 1..) => Err(StreamError::AlreadyExists(name.clone())),
+            (_, 1..) if validate_only => Ok(StreamDescription {
+                namespace: Namespace::default(),
+                name: name.clone(),
+                spec,
+                created: Wall(0),
+                revision: 0,
+                shards: Vec::new(),
+            }),
             _ => Err(StreamError::Invalid {
                 field: "shards",
                 value: "0".into(),
@@ -633,20 +642,25 @@ impl Streams for Outside {
             .take(limit)
             .collect())
     }
-    async fn set_retention(
+    async fn set(
         &self,
         _: &Namespace,
         name: &StreamName,
-        hours: u32,
-        _: Option<u64>,
+        change: StreamChange,
+        expected: Option<u64>,
+        validate_only: bool,
     ) -> Result<StreamDescription, StreamError> {
         let now = self.describe_now(name)?;
+        if let Some(expected) = expected.filter(|e| *e != now.revision) {
+            return Err(StreamError::Conflict {
+                stream: name.clone(),
+                expected,
+                actual: now.revision,
+            });
+        }
         Ok(StreamDescription {
-            spec: StreamSpec {
-                retention_hours: hours,
-                ..now.spec
-            },
-            revision: 2,
+            spec: change.apply(&now.spec),
+            revision: if validate_only { now.revision } else { 2 },
             ..now
         })
     }

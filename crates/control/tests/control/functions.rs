@@ -112,3 +112,25 @@ async fn a_call_by_hand() {
         (Code::Unavailable, "FUNCTION_THROTTLED")
     );
 }
+
+#[tokio::test]
+async fn a_restart_is_a_new_generation_of_the_same_settings() {
+    let w = World::start().await;
+    let made = w.make_function("f").await;
+    let restart = |etag: &str| v1::RestartFunctionRequest {
+        name: F.into(),
+        etag: etag.into(),
+    };
+    let stale = w.functions().restart_function(restart("99")).await.unwrap_err();
+    assert_eq!(stale.code(), Code::Aborted);
+    let now = w
+        .functions()
+        .restart_function(restart(&made.etag))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (now.generation, now.timeout, now.target),
+        (2, made.timeout, made.target)
+    );
+}

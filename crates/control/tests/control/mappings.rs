@@ -242,3 +242,45 @@ async fn the_inside_is_shown() {
     assert_eq!(shard.lease.as_ref().unwrap().epoch, 3);
     assert_eq!(inside.mapping.unwrap().name, M);
 }
+
+#[tokio::test]
+async fn paused_is_a_setting_like_others_but_for_a_star() {
+    let w = World::start().await;
+    w.make_function("m").await;
+    let mut client = w.mappings();
+    let mut new = new_mapping("m");
+    let applied = v1::Applied {
+        settings: [("paused".to_owned(), "true".to_owned())].into(),
+    };
+    let m = new.mapping.as_mut().unwrap();
+    (m.paused, m.applied) = (Some(true), Some(applied.clone()));
+    let made = client.create_mapping(new).await.unwrap().into_inner();
+    assert_eq!(made.paused, Some(true));
+    let update = |paused, paths: &[&str]| v1::UpdateMappingRequest {
+        mapping: Some(v1::Mapping {
+            name: M.into(),
+            function: "m".into(),
+            paused,
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+        }),
+        validate_only: false,
+    };
+    for (paused, paths, want) in [
+        (None, &["*"][..], true),
+        (Some(false), &["*"], false),
+        (Some(true), &["batch_size"], false),
+        (Some(true), &[], true),
+        (None, &["paused"], false),
+    ] {
+        let now = client
+            .update_mapping(update(paused, paths))
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(now.paused, Some(want), "{paused:?} {paths:?}");
+        assert_eq!(now.applied.as_ref(), Some(&applied), "{paths:?}");
+    }
+}

@@ -144,7 +144,7 @@ async fn streams_are_administered() {
 
     let update = |s: v1::Stream| v1::UpdateStreamRequest {
         stream: Some(s),
-        update_mask: None,
+        ..Default::default()
     };
     let longer = v1::Stream {
         retention_hours: Some(48),
@@ -183,6 +183,7 @@ async fn streams_are_administered() {
             shard_count: Some(shards),
             ..Default::default()
         }),
+        ..Default::default()
     };
     assert_eq!(
         client
@@ -196,6 +197,12 @@ async fn streams_are_administered() {
         fields(&client.create_stream(create("orders", 0)).await.unwrap_err()),
         ["stream.shard_count"]
     );
+    let would = v1::CreateStreamRequest {
+        validate_only: true,
+        ..create("s", 3)
+    };
+    let would = client.create_stream(would).await.unwrap().into_inner();
+    assert_eq!((would.shard_count, would.etag.as_str()), (Some(3), ""));
     let refused = client.create_stream(create("no name", -1)).await.unwrap_err();
     assert_eq!(fields(&refused), ["stream_id", "stream.shard_count"]);
 
@@ -249,4 +256,33 @@ async fn streams_are_listed_page_by_page() {
         .into_inner();
     assert_eq!((first.streams.len(), second.streams.len()), (2, 1));
     assert_eq!(second.next_page_token, "");
+}
+
+#[tokio::test]
+async fn what_was_applied_is_kept_with_a_stream_and_a_dry_run_changes_nothing() {
+    let w = World::start().await;
+    let mut client = w.streams();
+    let applied = |path: &str| {
+        Some(v1::Applied {
+            settings: [(path.to_owned(), "48".to_owned())].into(),
+        })
+    };
+    let mut update = v1::UpdateStreamRequest {
+        stream: Some(v1::Stream {
+            name: ORDERS.into(),
+            retention_hours: Some(48),
+            applied: applied("retention_hours"),
+            ..Default::default()
+        }),
+        validate_only: true,
+        ..Default::default()
+    };
+    let would = client.update_stream(update.clone()).await.unwrap().into_inner();
+    assert_eq!((would.etag.as_str(), would.retention_hours), ("1", Some(48)));
+    assert_eq!(would.applied, applied("retention_hours"));
+    update.stream.as_mut().unwrap().applied = applied("Retention");
+    assert_eq!(
+        fields(&client.update_stream(update).await.unwrap_err()),
+        ["stream.applied"]
+    );
 }

@@ -268,7 +268,8 @@ fn ranges_of_a_stream() {
         assert_eq!(
             fields(stream(&StreamSpec {
                 shards,
-                retention_hours
+                retention_hours,
+                ..StreamSpec::default()
             })),
             expected,
             "{shards} {retention_hours}"
@@ -277,6 +278,7 @@ fn ranges_of_a_stream() {
     let text = message(stream(&StreamSpec {
         shards: 1,
         retention_hours: 0,
+        ..StreamSpec::default()
     }));
     assert_eq!(text, "retention_hours '0' is not valid: 1 to 8760 hours");
 }

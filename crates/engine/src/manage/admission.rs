@@ -79,7 +79,8 @@ fn is_repetition(new: &NewMapping, made: &Mapping) -> bool {
     };
     let same_start =
         new.spec.source == made.spec.source && new.spec.starting_position == made.spec.starting_position;
-    same_name && same_start && (made.generation > 1 || new.spec == made.spec)
+    let paused = made.desired == Desired::Paused;
+    same_name && same_start && (made.generation > 1 || (new.spec == made.spec && new.paused == paused))
 }
 
 /// Decides about a new function.

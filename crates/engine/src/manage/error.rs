@@ -100,6 +100,21 @@ pub(super) fn all(violations: Vec<Violation>) -> Result<(), ManageError> {
     }
 }
 
+/// What was found, or none and its broken rules noted, so that a caller learns of all of them at once.
+pub(super) fn note<T>(
+    result: Result<T, ManageError>,
+    broken: &mut Vec<Violation>,
+) -> Result<Option<T>, ManageError> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(ManageError::Invalid(violations)) => {
+            broken.extend(violations.0);
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
 impl From<Violations> for ManageError {
     fn from(v: Violations) -> Self {
         Self::Invalid(v)

@@ -4,7 +4,7 @@ use super::admission::{self, Admission};
 use super::error::{self, ManageError};
 use super::{FunctionPatch, Listed, Manager, patch};
 use millstream_ports::{CatalogError, PoolStatus};
-use millstream_types::{Function, FunctionName, FunctionSpec, Namespace};
+use millstream_types::{Applied, Function, FunctionName, FunctionSpec, Namespace};
 
 /// How often a change is tried again when another came between, before the caller is told.
 const CHANGE_TRIES: usize = 5;
@@ -20,6 +20,8 @@ pub struct NewFunction {
     pub spec: FunctionSpec,
     /// Makes the call repeatable; 1 to 64 visible ASCII characters.
     pub request_id: Option<String>,
+    /// What of `spec` is applied from a file.
+    pub applied: Applied,
 }
 
 /// A function as configured and what runs behind it.
@@ -65,6 +67,7 @@ impl Manager {
             created: now,
             modified: now,
             request_id: new.request_id,
+            applied: new.applied,
         };
         if validate_only {
             return Ok(self.function_view(function));
@@ -126,13 +129,38 @@ impl Manager {
             let old = self.current_function(namespace, name, expected).await?;
             let spec = patch.apply(&old.spec)?;
             error::all(self.check_function(&spec))?;
-            if spec == old.spec {
-                return Ok(self.function_view(old));
+            let now = self.ports.clock.now().wall;
+            let next = match patch::next_function(&old, spec, patch.applied.as_ref(), now) {
+                None => return Ok(self.function_view(old)),
+                Some(next) if validate_only => return Ok(self.function_view(next)),
+                Some(next) => next,
+            };
+            match self.ports.catalog.put_function(next).await {
+                Err(e @ CatalogError::Conflict { .. }) if expected.is_none() => last = e,
+                other => return Ok(self.function_view(other?)),
             }
-            let next = patch::next_function(&old, spec, self.ports.clock.now().wall);
-            if validate_only {
-                return Ok(self.function_view(next));
-            }
+        }
+        Err(last.into())
+    }
+
+    /// Lets new invocations run in new processes, as after a change of settings; what runs ends in the old ones.
+    ///
+    /// # Errors
+    /// [`ManageError::NotFound`], [`ManageError::Conflict`] if `expected` is not the newest revision; or the
+    /// catalog's.
+    pub async fn restart_function(
+        &self,
+        namespace: &Namespace,
+        name: &FunctionName,
+        expected: Option<u64>,
+    ) -> Result<FunctionView, ManageError> {
+        let mut last = CatalogError::NotFound {
+            kind: "function",
+            name: name.to_string(),
+        };
+        for _ in 0..CHANGE_TRIES {
+            let old = self.current_function(namespace, name, expected).await?;
+            let next = patch::restarted(&old, self.ports.clock.now().wall);
             match self.ports.catalog.put_function(next).await {
                 Err(e @ CatalogError::Conflict { .. }) if expected.is_none() => last = e,
                 other => return Ok(self.function_view(other?)),

@@ -6,8 +6,8 @@ use super::{Listed, Manager, MappingPatch, observed, patch};
 use crate::view::{Live, MappingInspection, MappingView};
 use millstream_ports::CatalogError;
 use millstream_types::{
-    Desired, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace, SourceArn,
-    StartPin, Wall,
+    Applied, Desired, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace,
+    SourceArn, StartPin, StartingPosition, Wall,
 };
 use std::time::Duration;
 
@@ -27,6 +27,10 @@ pub struct NewMapping {
     pub spec: MappingSpec,
     /// Makes the call repeatable; 1 to 64 visible ASCII characters.
     pub request_id: Option<String>,
+    /// Whether it is to start paused: nothing runs before it is resumed.
+    pub paused: bool,
+    /// What of this is applied from a file.
+    pub applied: Applied,
 }
 
 impl Manager {
@@ -58,38 +62,63 @@ impl Manager {
         let start = self.admit_references(&new).await?;
         let mapping = self.first_version(new, start, now);
         if validate_only {
-            return Ok(self.view(mapping));
+            return Ok(self.preview(mapping));
         }
         Ok(self.view(self.ports.catalog.put_mapping(mapping).await?))
     }
 
     /// Checks that what a new mapping names exists, and makes its start concrete.
     async fn admit_references(&self, new: &NewMapping) -> Result<Option<StartPin>, ManageError> {
-        let function = self.require_function(&new.namespace, &new.spec.function).await?;
-        if let Some(destination) = &new.spec.on_failure {
-            self.require_destination(&new.namespace, destination).await?;
+        let (namespace, spec) = (&new.namespace, &new.spec);
+        let mut broken = Vec::new();
+        let function = error::note(
+            self.require_function(namespace, &spec.function).await,
+            &mut broken,
+        )?;
+        if let Some(destination) = &spec.on_failure {
+            error::note(
+                self.require_destination(namespace, destination).await,
+                &mut broken,
+            )?;
         }
-        let arn = &new.spec.source;
-        let of_source = |e| error::of_source(&e, arn.as_str());
-        let Some(starting_position) = new.spec.starting_position else {
-            self.require_visibility(&new.namespace, arn, &function).await?;
-            return Ok(None);
+        let source = match spec.starting_position {
+            None => self
+                .require_queue(namespace, &spec.source, function.as_ref())
+                .await
+                .map(|()| None),
+            Some(start) => self
+                .require_stream(namespace, &spec.source, start)
+                .await
+                .map(Some),
         };
-        let source = self
-            .ports
-            .sources
-            .stream(&new.namespace, arn)
-            .await
-            .map_err(of_source)?;
-        source.pin(starting_position).await.map(Some).map_err(of_source)
+        let start = error::note(source, &mut broken)?;
+        error::all(broken)?;
+        Ok(start.flatten())
     }
 
-    /// The queue exists, and hides messages for as long as the function may run.
-    async fn require_visibility(
+    /// The stream exists; where reading starts in it.
+    async fn require_stream(
         &self,
         namespace: &Namespace,
         arn: &SourceArn,
-        function: &Function,
+        start: StartingPosition,
+    ) -> Result<StartPin, ManageError> {
+        let of_source = |e| error::of_source(&e, arn.as_str());
+        let source = self
+            .ports
+            .sources
+            .stream(namespace, arn)
+            .await
+            .map_err(of_source)?;
+        source.pin(start).await.map_err(of_source)
+    }
+
+    /// The queue exists, and hides messages for as long as the function may run, if that is known.
+    async fn require_queue(
+        &self,
+        namespace: &Namespace,
+        arn: &SourceArn,
+        function: Option<&Function>,
     ) -> Result<(), ManageError> {
         let of_source = |e| error::of_source(&e, arn.as_str());
         let queue = self
@@ -99,6 +128,7 @@ impl Manager {
             .await
             .map_err(of_source)?;
         let hidden = queue.attributes().await.map_err(of_source)?.visibility_timeout;
+        let Some(function) = function else { return Ok(()) };
         let timeout = Duration::from_millis(function.spec.timeout_ms.into());
         Ok(millstream_core::validate::visibility(hidden, timeout)?)
     }
@@ -110,13 +140,18 @@ impl Manager {
             name: new.name.unwrap_or_else(|| id_as_name(id)),
             id,
             spec: new.spec,
-            desired: Desired::Running,
+            desired: if new.paused {
+                Desired::Paused
+            } else {
+                Desired::Running
+            },
             start,
             generation: 1,
             revision: 0,
             created: now,
             modified: now,
             request_id: new.request_id,
+            applied: new.applied,
         }
     }
 
@@ -174,13 +209,17 @@ impl Manager {
             }
             let spec = patch.apply(&old.spec);
             self.admit_update(&old, &spec).await?;
-            if spec == old.spec {
-                return Ok(self.view(old));
-            }
-            let next = patch::next_mapping(&old, spec, self.ports.clock.now().wall);
-            if validate_only {
-                return Ok(self.view(next));
-            }
+            let wanted = (spec, patch.desired(old.desired));
+            let now = self.ports.clock.now().wall;
+            let next = match patch::next_mapping(&old, wanted, patch.applied.as_ref(), now) {
+                None => return Ok(self.view(old)),
+                Some(next) if validate_only => {
+                    // The caller learns how it stands, too.
+                    drop(self.view(old));
+                    return Ok(self.preview(next));
+                }
+                Some(next) => next,
+            };
             match self.ports.catalog.put_mapping(next).await {
                 Err(e @ CatalogError::Conflict { .. }) if expected.is_none() => last = Some(e),
                 other => return Ok(self.view(other?)),
@@ -192,11 +231,13 @@ impl Manager {
     /// Checks a change; what it does not touch is not checked again (semantics 2.2).
     async fn admit_update(&self, old: &Mapping, new: &MappingSpec) -> Result<(), ManageError> {
         millstream_core::validate::update(&old.spec, new)?;
+        let mut broken = Vec::new();
         if new.function != old.spec.function {
-            let function = self.require_function(&old.namespace, &new.function).await?;
+            let found = self.require_function(&old.namespace, &new.function).await;
+            let function = error::note(found, &mut broken)?;
             if new.source.kind().is_queue() {
-                self.require_visibility(&old.namespace, &new.source, &function)
-                    .await?;
+                let fits = self.require_queue(&old.namespace, &new.source, function.as_ref());
+                error::note(fits.await, &mut broken)?;
             }
             let twins = self
                 .all_mappings(&old.namespace, |m| {
@@ -207,12 +248,13 @@ impl Manager {
                 return Err(admission::duplicate(twin));
             }
         }
-        match &new.on_failure {
-            Some(destination) if new.on_failure != old.spec.on_failure => {
-                self.require_destination(&old.namespace, destination).await
-            }
-            _ => Ok(()),
+        if let Some(destination) = &new.on_failure
+            && new.on_failure != old.spec.on_failure
+        {
+            let found = self.require_destination(&old.namespace, destination).await;
+            error::note(found, &mut broken)?;
         }
+        error::all(broken)
     }
 
     /// Pauses a mapping: durable when this returns, and from then on no attempt starts. What runs goes on until it ends;
@@ -273,16 +315,12 @@ impl Manager {
         let mut last = None;
         for _ in 0..CHANGE_TRIES {
             let old = self.current(namespace, name, expected).await?;
-            if old.desired == desired {
-                return Ok(self.view(old));
-            }
-            if old.desired == Desired::Deleted {
+            if old.desired == Desired::Deleted && desired != Desired::Deleted {
                 return Err(ManageError::deleting(name));
             }
-            let now = self.ports.clock.now().wall;
-            let next = Mapping {
-                desired,
-                ..patch::next_mapping(&old, old.spec.clone(), now)
+            let (now, wanted) = (self.ports.clock.now().wall, (old.spec.clone(), desired));
+            let Some(next) = patch::next_mapping(&old, wanted, None, now) else {
+                return Ok(self.view(old));
             };
             match self.ports.catalog.put_mapping(next).await {
                 Err(e @ CatalogError::Conflict { .. }) if expected.is_none() => last = Some(e),
@@ -337,6 +375,12 @@ impl Manager {
 
     pub(super) fn view(&self, mapping: Mapping) -> MappingView {
         show(&*self.ports.live, mapping)
+    }
+
+    /// A mapping as it would be: nobody may rely on it.
+    fn preview(&self, mapping: Mapping) -> MappingView {
+        let status = self.ports.live.status(mapping.id);
+        observed::view(mapping, status)
     }
 
     /// All mappings of a namespace that `wanted` says yes to.

@@ -2,8 +2,8 @@
 
 use super::error::ManageError;
 use millstream_types::{
-    Function, FunctionName, FunctionSpec, HttpTarget, Mapping, MappingSpec, ProcessTarget, SourceArn,
-    StartingPosition, Target, Wall,
+    Applied, Desired, Function, FunctionName, FunctionSpec, HttpTarget, Mapping, MappingSpec, ProcessTarget,
+    SourceArn, StartingPosition, Target, Wall,
 };
 use std::collections::BTreeMap;
 
@@ -35,6 +35,10 @@ pub struct MappingPatch {
     pub on_failure: Option<Option<SourceArn>>,
     /// See [`MappingSpec::maximum_concurrency`]; `Some(None)` clears it.
     pub maximum_concurrency: Option<Option<u32>>,
+    /// Whether it is to be [`Desired::Paused`] or [`Desired::Running`].
+    pub paused: Option<bool>,
+    /// See [`Mapping::applied`].
+    pub applied: Option<Applied>,
 }
 
 impl MappingPatch {
@@ -64,16 +68,35 @@ impl MappingPatch {
             maximum_concurrency: p.maximum_concurrency.unwrap_or(old.maximum_concurrency),
         }
     }
+
+    /// What the mapping is to do after the change.
+    #[must_use]
+    pub fn desired(&self, old: Desired) -> Desired {
+        match self.paused {
+            Some(true) => Desired::Paused,
+            Some(false) => Desired::Running,
+            None => old,
+        }
+    }
 }
 
-/// The next version of a mapping with these settings.
-pub(super) fn next_mapping(old: &Mapping, spec: MappingSpec, now: Wall) -> Mapping {
-    Mapping {
+/// The next version of a mapping that is to be so; none if it is. Only what is to be taken up makes a new generation.
+pub(super) fn next_mapping(
+    old: &Mapping,
+    (spec, desired): (MappingSpec, Desired),
+    applied: Option<&Applied>,
+    now: Wall,
+) -> Option<Mapping> {
+    let changed = spec != old.spec || desired != old.desired;
+    let applied = applied.unwrap_or(&old.applied).clone();
+    (changed || applied != old.applied).then(|| Mapping {
         spec,
-        generation: old.generation + 1,
-        modified: now,
+        desired,
+        applied,
+        generation: old.generation + u64::from(changed),
+        modified: if changed { now } else { old.modified },
         ..old.clone()
-    }
+    })
 }
 
 /// What to change of a function; none keeps.
@@ -85,6 +108,8 @@ pub struct FunctionPatch {
     pub timeout_ms: Option<u32>,
     /// See [`FunctionSpec::concurrency`].
     pub concurrency: Option<u32>,
+    /// See [`Function::applied`].
+    pub applied: Option<Applied>,
 }
 
 /// What to change of a function's target.
@@ -170,10 +195,27 @@ impl ProcessPatch {
     }
 }
 
-/// The next version of a function with these settings.
-pub(super) fn next_function(old: &Function, spec: FunctionSpec, now: Wall) -> Function {
-    Function {
+/// The next version of a function with these settings; none if it has them. Only new settings make a new generation.
+pub(super) fn next_function(
+    old: &Function,
+    spec: FunctionSpec,
+    applied: Option<&Applied>,
+    now: Wall,
+) -> Option<Function> {
+    let changed = spec != old.spec;
+    let applied = applied.unwrap_or(&old.applied).clone();
+    (changed || applied != old.applied).then(|| Function {
         spec,
+        applied,
+        generation: old.generation + u64::from(changed),
+        modified: if changed { now } else { old.modified },
+        ..old.clone()
+    })
+}
+
+/// The next version of a function that is to have new processes and nothing else new.
+pub(super) fn restarted(old: &Function, now: Wall) -> Function {
+    Function {
         generation: old.generation + 1,
         modified: now,
         ..old.clone()

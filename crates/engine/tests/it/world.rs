@@ -85,6 +85,7 @@ impl World {
             created: Wall(0),
             modified: Wall(0),
             request_id: None,
+            applied: Default::default(),
         }));
     }
 
@@ -115,6 +116,7 @@ impl World {
             created: Wall(0),
             modified: Wall(0),
             request_id: None,
+            applied: Default::default(),
         };
         self.change(mapping, |_| {})
     }

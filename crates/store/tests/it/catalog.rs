@@ -5,8 +5,8 @@ use futures::{FutureExt, StreamExt};
 use millstream_ports::{Catalog, CatalogError, CatalogEvent, Change, Resource, WatchEnd};
 use millstream_store::CatalogStore;
 use millstream_types::{
-    Desired, Function, FunctionName, FunctionSpec, Mapping, MappingName, MappingSpec, Namespace, Position,
-    SourceArn, StartPin, StartingPosition, StreamName, Target, Wall,
+    Applied, Desired, Function, FunctionName, FunctionSpec, Mapping, MappingName, MappingSpec, Namespace,
+    Position, SourceArn, StartPin, StartingPosition, StreamName, Target, Wall,
 };
 
 fn ns(name: &str) -> Namespace {
@@ -27,6 +27,7 @@ fn function(namespace: &str, name: &str) -> Function {
         created: Wall(1),
         modified: Wall(1),
         request_id: None,
+        applied: Default::default(),
     }
 }
 
@@ -51,6 +52,7 @@ fn mapping(namespace: &str, name: &str, id: u128) -> Mapping {
         created: Wall(1),
         modified: Wall(1),
         request_id: Some("r".into()),
+        applied: Default::default(),
     }
 }
 
@@ -317,4 +319,31 @@ async fn concurrent_changes_get_revisions_without_gaps() {
         .collect();
     revisions.sort_unstable();
     assert_eq!(revisions, (1..=20).collect::<Vec<_>>());
+}
+
+/// What an older release wrote must still be read: as long as nothing is applied, these texts never change.
+#[test]
+fn the_stored_form_is_frozen() {
+    let function = function("default", "f");
+    let stored = serde_json::to_string(&function).unwrap();
+    assert_eq!(
+        stored,
+        "{\"namespace\":\"default\",\"name\":\"f\",\"spec\":{\"target\":\"in_process\",\"timeout_ms\":3000,\
+         \"concurrency\":1},\"generation\":1,\"revision\":0,\"created\":1,\"modified\":1,\"request_id\":null}"
+    );
+    assert_eq!(serde_json::from_str::<Function>(&stored).unwrap(), function);
+    let mapping = mapping("default", "m", 1);
+    let stored = serde_json::to_string(&mapping).unwrap();
+    assert!(!stored.contains("applied"), "{stored}");
+    assert_eq!(serde_json::from_str::<Mapping>(&stored).unwrap(), mapping);
+    let applied = Mapping {
+        applied: Applied::new([("batch_size".into(), "5".into())].into()).unwrap(),
+        ..mapping
+    };
+    let stored = serde_json::to_string(&applied).unwrap();
+    assert!(
+        stored.ends_with(",\"applied\":{\"batch_size\":\"5\"}}"),
+        "{stored}"
+    );
+    assert_eq!(serde_json::from_str::<Mapping>(&stored).unwrap(), applied);
 }

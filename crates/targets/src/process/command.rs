@@ -168,6 +168,7 @@ pub(super) mod tests {
             created: Wall(0),
             modified: Wall(0),
             request_id: None,
+            applied: Default::default(),
         }
     }
 

@@ -30,6 +30,7 @@ pub(crate) fn function(target: Target, concurrency: u32) -> Function {
         created: Wall(0),
         modified: Wall(0),
         request_id: None,
+        applied: Default::default(),
     }
 }
 

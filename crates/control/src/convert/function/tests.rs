@@ -266,6 +266,7 @@ fn what_is_shown_can_be_sent_back() {
             created: Wall(0),
             modified: Wall(0),
             request_id: None,
+            applied: Default::default(),
         };
         let shown = to_api(&FunctionView {
             function,

@@ -315,6 +315,7 @@ fn view(spec: MappingSpec, state: MappingState) -> MappingView {
         created: Wall(1_000),
         modified: Wall(2_500),
         request_id: None,
+        applied: Default::default(),
     };
     MappingView { mapping, status }
 }

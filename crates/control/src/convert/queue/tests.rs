@@ -38,6 +38,9 @@ fn everything() -> (v1::Queue, QueueSpec) {
         redrive_policy: policy("dead.fifo", 4),
         content_based_deduplication: Some(true),
         deduplication_scope: v1::DeduplicationScope::MessageGroup.into(),
+        applied: Some(v1::Applied {
+            settings: [("delay_seconds".to_owned(), "2".to_owned())].into(),
+        }),
         ..v1::Queue::default()
     };
     let spec = QueueSpec {
@@ -49,6 +52,7 @@ fn everything() -> (v1::Queue, QueueSpec) {
         redrive: redrive("dead.fifo", 4),
         content_based_deduplication: true,
         deduplication_scope: DeduplicationScope::MessageGroup,
+        applied: Applied::new([("delay_seconds".to_owned(), "2".to_owned())].into()).unwrap(),
     };
     (q, spec)
 }
@@ -152,7 +156,25 @@ fn an_update_means_what_its_mask_names() {
         (&q, &[][..], &default, Ok(full.clone())),
         (&q, &["*"], &default, Ok(full.clone())),
         (&nothing, &[], &full, Ok(full.clone())),
-        (&nothing, &["*"], &full, Ok(default.clone())),
+        // The note of what is applied is meant only where it is set.
+        (
+            &nothing,
+            &["*"],
+            &full,
+            Ok(QueueSpec {
+                applied: full.applied.clone(),
+                ..default.clone()
+            }),
+        ),
+        (
+            &nothing,
+            &["applied"],
+            &full,
+            Ok(QueueSpec {
+                applied: Applied::default(),
+                ..full.clone()
+            }),
+        ),
         (
             &q,
             &["delay_seconds"],

@@ -50,7 +50,9 @@ fn an_update_means_what_its_mask_names() {
         let mask = FieldMask {
             paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         };
-        assert_eq!(update(&s, Some(mask), &mut refusals), expected, "{s:?} {paths:?}");
+        let (change, count) = update(&s, Some(mask), &mut refusals);
+        assert_eq!((change.retention_hours, count), expected, "{s:?} {paths:?}");
+        assert_eq!(change.applied, None, "{s:?} {paths:?}");
         assert_eq!(refusals.fields(), refused, "{paths:?}");
     }
 }

@@ -71,12 +71,22 @@ pub(super) fn spec() -> MappingSpec {
     MappingSpec::stream(stream_arn("orders"), function("f"), StartingPosition::TrimHorizon)
 }
 
+/// The fields that an error refuses.
+pub(super) fn fields(e: &crate::manage::ManageError) -> Vec<&str> {
+    match e {
+        crate::manage::ManageError::Invalid(v) => v.0.iter().map(|v| v.field).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
 pub(super) fn new_mapping(text: &str) -> NewMapping {
     NewMapping {
         namespace: namespace(),
         name: Some(name(text)),
         spec: spec(),
         request_id: None,
+        paused: false,
+        applied: Default::default(),
     }
 }
 
@@ -91,6 +101,7 @@ pub(super) fn new_function(text: &str) -> NewFunction {
         name: function(text),
         spec,
         request_id: None,
+        applied: Default::default(),
     }
 }
 

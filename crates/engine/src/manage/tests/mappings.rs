@@ -14,13 +14,6 @@ async fn world_with(text: &str) -> World {
     w
 }
 
-fn fields(e: &ManageError) -> Vec<&str> {
-    match e {
-        ManageError::Invalid(v) => v.0.iter().map(|v| v.field).collect(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test]
 async fn a_mapping_is_created_with_its_start_pinned() {
     let w = World::new().await;

@@ -1,5 +1,6 @@
 //! The application service over fakes of the ports.
 
+mod applied;
 mod fakes;
 mod functions;
 mod history;

@@ -28,6 +28,7 @@ fn made(new: &NewMapping, generation: u64, desired: Desired) -> Mapping {
         created: Wall(1),
         modified: Wall(1),
         request_id: new.request_id.clone(),
+        applied: Default::default(),
     }
 }
 
@@ -201,6 +202,7 @@ fn a_new_function_is_admitted_or_not() {
         created: Wall(1),
         modified: Wall(1),
         request_id: Some("r".into()),
+        applied: Default::default(),
     };
     let decide = |new| admission::function(&new, Some(&existing));
     assert_eq!(admission::function(&with("r", 1), None), Ok(Admission::New));

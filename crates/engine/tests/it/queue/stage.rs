@@ -75,6 +75,7 @@ impl Stage {
             created: Wall(0),
             modified: Wall(0),
             request_id: None,
+            applied: Default::default(),
         }));
     }
 
@@ -111,6 +112,7 @@ impl Stage {
             created: Wall(0),
             modified: Wall(0),
             request_id: None,
+            applied: Default::default(),
         };
         self.put(mapping)
     }

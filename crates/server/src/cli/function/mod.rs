@@ -32,6 +32,8 @@ enum Verb {
     List(verbs::List),
     /// Change settings; the rest stays as it is.
     Update(verbs::Update),
+    /// Run invocations in new processes from now on, e.g. of a changed program; what runs ends in the old ones.
+    Restart(verbs::Restart),
     /// Remove functions; mappings that use them wait.
     Delete(verbs::Delete),
     /// Call a function once and print what it returns.
@@ -49,6 +51,7 @@ pub(crate) async fn run(args: FunctionArgs) -> Result<(), CliError> {
         Verb::Get(verb) => verb.run(&mut session).await,
         Verb::List(verb) => verb.run(&mut session).await,
         Verb::Update(verb) => verb.run(&mut session).await,
+        Verb::Restart(verb) => verb.run(&mut session).await,
         Verb::Delete(verb) => verb.run(&mut session).await,
         Verb::Invoke(verb) => verb.run(&mut session).await,
     }

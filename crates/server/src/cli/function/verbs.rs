@@ -211,6 +211,31 @@ impl Update {
     }
 }
 
+/// `restart`.
+#[derive(Args, Debug)]
+pub(crate) struct Restart {
+    /// Which.
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// Only if this is its version; with one name.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+impl Restart {
+    pub(crate) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        for name in &self.names {
+            let request = session.request(v1::RestartFunctionRequest {
+                name: session.name(Kind::Function, name)?,
+                etag: self.etag.clone(),
+            });
+            let restarted = session.functions().restart_function(request).await?.into_inner();
+            done(session, &restarted, "restarted", false)?;
+        }
+        Ok(())
+    }
+}
+
 /// `delete`.
 #[derive(Args, Debug)]
 pub(crate) struct Delete {

@@ -25,6 +25,9 @@ pub(crate) struct Create {
     starting_position: Option<Start>,
     #[command(flatten)]
     settings: Settings,
+    /// Start nothing before it is resumed.
+    #[arg(long)]
+    paused: bool,
     /// Makes the command repeatable: with the same id a second run returns what the first one made.
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
@@ -65,6 +68,7 @@ impl Create {
         let mut mapping = v1::Mapping {
             source_arn: self.source.arn(),
             function: self.function.clone(),
+            paused: self.paused.then_some(true),
             ..Default::default()
         };
         if let Some(start) = &self.starting_position {

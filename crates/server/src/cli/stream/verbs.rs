@@ -69,6 +69,17 @@ pub(crate) struct Create {
     /// How long records are kept, 1h to 365d [default: 24h].
     #[arg(long, value_parser = whole_hours, value_name = "HOURS")]
     retention: Option<i32>,
+    /// Check everything, create nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn dry(run: bool) -> &'static str {
+    if run {
+        " (dry run: nothing was changed)"
+    } else {
+        ""
+    }
 }
 
 impl Create {
@@ -83,6 +94,7 @@ impl Create {
             parent: session.parent(),
             stream_id: short(&self.name).to_owned(),
             stream: Some(stream),
+            validate_only: self.dry_run,
         };
         let made = session
             .streams()
@@ -90,9 +102,10 @@ impl Create {
             .await?
             .into_inner();
         let sentence = format!(
-            "stream {} created with {}",
+            "stream {} created with {}{}",
             short(&made.name),
-            count(made.shards.len(), "shard")
+            count(made.shards.len(), "shard"),
+            dry(self.dry_run)
         );
         session.screen.did(&made, &made.name, &sentence)
     }
@@ -189,6 +202,9 @@ pub(crate) struct Update {
     /// Change only this version.
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
+    /// Check everything, change nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Update {
@@ -205,12 +221,14 @@ impl Update {
         let request = session.request(v1::UpdateStreamRequest {
             stream: Some(stream),
             update_mask,
+            validate_only: self.dry_run,
         });
         let changed = session.streams().update_stream(request).await?.into_inner();
         let sentence = format!(
-            "stream {} keeps records for {} hours",
+            "stream {} keeps records for {} hours{}",
             short(&changed.name),
-            changed.retention_hours()
+            changed.retention_hours(),
+            dry(self.dry_run)
         );
         session.screen.did(&changed, &changed.name, &sentence)
     }
