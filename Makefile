@@ -4,7 +4,7 @@
 WITH_ENV = environment=$$(scripts/setup.sh env) && eval "$$environment" &&
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-# The Rust function of demo and tests: a crate of its own, as a user's would be.
+# The Rust functions of demo and tests: a crate of their own, as a user's would be. The other one is built beside it.
 export MILLSTREAM_RUST_DELAYS := $(TARGET)/functions/release/rust-delays
 
 .PHONY: help setup setup-build env build functions test soak bench demo fmt lint tidy clean
@@ -38,7 +38,7 @@ soak: setup functions ## the crash tests again, longer: 50 kills instead of 20
 bench: setup-build ## how a queue a million messages deep is drained: the last tenth against the first
 	$(WITH_ENV) cargo run --release --locked -p millstream-broker --example deep_queue
 
-demo: setup functions ## a year of flights through two functions, with a crash in the middle (KEEP=1 leaves it up)
+demo: setup functions ## a year of flights through streams and queues, with a crash in the middle (KEEP=1 leaves it up)
 	$(WITH_ENV) cargo build --release --locked -p millstream-server -p millstream-demo
 	@$(WITH_ENV) KEEP=$(KEEP) $(TARGET)/release/millstream-demo
 

@@ -18,7 +18,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    fn new(what: impl Display, problems: Vec<String>) -> Self {
+    pub(crate) fn new(what: impl Display, problems: Vec<String>) -> Self {
         Self {
             what: what.to_string(),
             problems,
@@ -130,22 +130,24 @@ pub(crate) fn check_sums(function: &str, flights: &[Flight], firsts: &[&Line<'_>
 
 /// Each aircraft's flights were first processed in the order in which they were put.
 pub(crate) fn check_order(function: &str, firsts: &[&Line<'_>]) -> Check {
-    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut problems = Vec::new();
-    for line in firsts {
-        if let Some(before) = last.insert(line.tail, line.n)
-            && before > line.n
-        {
-            problems.push(format!(
-                "{}: flight {} came after flight {before}",
-                line.tail, line.n
-            ));
-        }
-    }
     Check::new(
         format_args!("{function}: the order of every aircraft's flights was kept"),
-        problems,
+        out_of_order(firsts.iter().map(|line| (line.tail, line.n))),
     )
+}
+
+/// The flights, given with their keys, that came after a later one of the same key.
+pub(crate) fn out_of_order<'a>(flights: impl Iterator<Item = (&'a str, usize)>) -> Vec<String> {
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (key, n) in flights {
+        if let Some(before) = last.insert(key, n)
+            && before > n
+        {
+            problems.push(format!("{key}: flight {n} came after flight {before}"));
+        }
+    }
+    problems
 }
 
 /// What the function saw as a flight's sequence number is what the put was told.

@@ -8,6 +8,7 @@ use tonic::transport::{Channel, Endpoint};
 use v1::function_service_client::FunctionServiceClient;
 use v1::ledger_service_client::LedgerServiceClient;
 use v1::mapping_service_client::MappingServiceClient;
+use v1::queue_service_client::QueueServiceClient;
 use v1::stream_service_client::StreamServiceClient;
 
 /// Where everything of the demo lives.
@@ -25,6 +26,7 @@ pub(crate) struct Client {
     pub(crate) functions: FunctionServiceClient<Channel>,
     pub(crate) mappings: MappingServiceClient<Channel>,
     pub(crate) streams: StreamServiceClient<Channel>,
+    pub(crate) queues: QueueServiceClient<Channel>,
     ledger: LedgerServiceClient<Channel>,
 }
 
@@ -46,6 +48,7 @@ impl Client {
             functions: FunctionServiceClient::new(channel.clone()),
             mappings: MappingServiceClient::new(channel.clone()),
             streams,
+            queues: QueueServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel),
         })
     }
@@ -57,6 +60,32 @@ impl Client {
         };
         let answer = self.streams.clone().get_stream(request).await;
         Ok(answer.map_err(DemoError::call("GetStream"))?.into_inner())
+    }
+
+    /// A queue as it is now.
+    pub(crate) async fn queue(&self, id: &str) -> Result<v1::Queue, DemoError> {
+        let request = v1::GetQueueRequest { name: queue_name(id) };
+        let answer = self.queues.clone().get_queue(request).await;
+        Ok(answer.map_err(DemoError::call("GetQueue"))?.into_inner())
+    }
+
+    /// Every message of a queue, without receiving any.
+    pub(crate) async fn peek(&self, id: &str) -> Result<Vec<v1::QueueMessage>, DemoError> {
+        let mut messages = Vec::new();
+        let mut request = v1::PeekMessagesRequest {
+            queue: queue_name(id),
+            page_size: PAGE,
+            page_token: String::new(),
+        };
+        loop {
+            let answer = self.queues.clone().peek_messages(request.clone()).await;
+            let page = answer.map_err(DemoError::call("PeekMessages"))?.into_inner();
+            messages.extend(page.messages);
+            if page.next_page_token.is_empty() {
+                return Ok(messages);
+            }
+            request.page_token = page.next_page_token;
+        }
     }
 
     /// The inside of a mapping as it is now.
@@ -120,4 +149,9 @@ impl Client {
 /// The resource name of a stream.
 pub(crate) fn stream_name(id: &str) -> String {
     format!("{NAMESPACE}/streams/{id}")
+}
+
+/// The resource name of a queue.
+pub(crate) fn queue_name(id: &str) -> String {
+    format!("{NAMESPACE}/queues/{id}")
 }

@@ -10,6 +10,9 @@ use std::path::Path;
 pub(crate) struct Flight {
     /// Its place in time order, from 0.
     pub(crate) n: usize,
+    /// The month in which it was to leave, from 1.
+    #[serde(skip)]
+    pub(crate) month: i32,
     /// The aircraft's tail number, or `NA-<n>` where the file has none. The partition key.
     pub(crate) tail: String,
     /// Minutes late at departure.
@@ -18,6 +21,8 @@ pub(crate) struct Flight {
     pub(crate) arr_delay: Option<i32>,
     /// When it left, as HHMM; none if it was cancelled.
     pub(crate) dep_time: Option<i32>,
+    /// When it arrived where it should or, late, after a diversion, as HHMM; none if it never did.
+    pub(crate) arr_time: Option<i32>,
     pub(crate) carrier: String,
     pub(crate) origin: String,
     pub(crate) dest: String,
@@ -76,10 +81,12 @@ fn row(fields: &[&str]) -> Option<(Scheduled, Flight)> {
     let scheduled = [number(0)?, number(1)?, number(2)?, number(16)?, number(17)?];
     let flight = Flight {
         n: 0,
+        month: scheduled[1],
         tail: known(fields[11]).unwrap_or_default().to_owned(),
         dep_delay: optional(fields[5])?,
         arr_delay: optional(fields[8])?,
         dep_time: optional(fields[3])?,
+        arr_time: optional(fields[6])?,
         carrier: fields[9].to_owned(),
         origin: fields[12].to_owned(),
         dest: fields[13].to_owned(),
@@ -105,14 +112,16 @@ pub(crate) mod tests {
 
     const HEADER: &str = "year,month,day,…\n";
 
-    /// A flight for tests elsewhere; cancelled without a delay.
+    /// A flight for tests elsewhere; cancelled without a delay, in January.
     pub(crate) fn flight(n: usize, tail: &str, delay: Option<i32>) -> Flight {
         Flight {
             n,
+            month: 1,
             tail: tail.to_owned(),
             dep_delay: delay,
             arr_delay: delay,
             dep_time: delay.map(|_| 1200),
+            arr_time: delay.map(|_| 1500),
             carrier: "UA".to_owned(),
             origin: "EWR".to_owned(),
             dest: "IAH".to_owned(),
@@ -143,7 +152,7 @@ pub(crate) mod tests {
         let json = serde_json::to_string(&flights[2]).unwrap();
         assert_eq!(
             json,
-            r#"{"n":2,"tail":"N14228","dep_delay":2,"arr_delay":11,"dep_time":517,"carrier":"UA","origin":"EWR","dest":"IAH"}"#
+            r#"{"n":2,"tail":"N14228","dep_delay":2,"arr_delay":11,"dep_time":517,"arr_time":830,"carrier":"UA","origin":"EWR","dest":"IAH"}"#
         );
     }
 

@@ -1,5 +1,6 @@
 //! The demo: every flight that left New York in 2013, put in time order on a durable stream and mapped to two
-//! unmodified Lambda functions, with a `kill -9` of the server in the middle and an exact check at the end.
+//! unmodified Lambda functions; besides, January's arrivals on a standard queue and January's departures on a FIFO
+//! queue, mapped to two more; with a `kill -9` of the server in the middle and an exact check at the end.
 //!
 //! It is a client like any other: it starts the built server and then talks gRPC only.
 #![allow(
@@ -11,10 +12,12 @@
 mod check;
 mod client;
 mod error;
+mod feed;
 mod flights;
 mod place;
 mod producer;
 mod progress;
+mod queue;
 mod run;
 mod scene;
 mod server;

@@ -1,11 +1,15 @@
 //! Where the demo finds what `make demo` prepared, and where it puts its own files.
 
 use crate::error::DemoError;
+use crate::queue::QUEUES;
 use crate::scene::{FUNCTIONS, Function};
 use std::path::{Path, PathBuf};
 
 /// The folder of the run's own files, below the working directory.
 const RUN_DIR: &str = ".demo";
+
+/// How long the functions of the queues take for a batch, so that the crash meets them at work.
+const QUEUE_WORK_MS: u32 = 20;
 
 /// Everything that has a path.
 #[derive(Debug)]
@@ -17,8 +21,10 @@ pub(crate) struct Place {
     /// The run's own files; empty at the start.
     pub(crate) dir: PathBuf,
     rust_delays: PathBuf,
+    rust_arrivals: PathBuf,
     python: PathBuf,
     python_delays: PathBuf,
+    python_departures: PathBuf,
 }
 
 impl Place {
@@ -27,15 +33,23 @@ impl Place {
         let program = std::env::current_exe().map_err(DemoError::file("this program"))?;
         let built = program.parent().unwrap_or(Path::new("."));
         let root = std::env::current_dir().map_err(DemoError::file("the working directory"))?;
+        let rust_delays = present(&from_environment("MILLSTREAM_RUST_DELAYS")?, "the Rust function")?;
+        let python_function = |name: &str| {
+            let dir = root.join("examples/functions").join(name);
+            present(&dir, "the Python function")
+        };
         let place = Self {
             server: present(&built.join("millstream"), "the server")?,
             flights: present(&from_environment("MILLSTREAM_FLIGHTS")?, "the data set")?,
-            rust_delays: present(&from_environment("MILLSTREAM_RUST_DELAYS")?, "the Rust function")?,
-            python: present(&from_environment("MILLSTREAM_PYTHON")?, "the Python environment")?,
-            python_delays: present(
-                &root.join("examples/functions/python-delays"),
-                "the Python function",
+            // Of the same crate, so built beside it.
+            rust_arrivals: present(
+                &rust_delays.with_file_name("rust-arrivals"),
+                "the Rust function of the queue",
             )?,
+            rust_delays,
+            python: present(&from_environment("MILLSTREAM_PYTHON")?, "the Python environment")?,
+            python_delays: python_function("python-delays")?,
+            python_departures: python_function("python-departures")?,
             dir: root.join(RUN_DIR),
         };
         if place.dir.exists() {
@@ -67,23 +81,50 @@ impl Place {
             .count()
     }
 
-    /// The functions, in the order of [`FUNCTIONS`].
+    /// The functions of the stream, in the order of [`FUNCTIONS`].
     pub(crate) fn functions(&self) -> [Function; FUNCTIONS.len()] {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let python = ["-m", "awslambdaric", "app.handler"].map(str::to_owned);
-        let python = std::iter::once(text(&self.python)).chain(python).collect();
+        let env = vec![
+            ("DELAYS_OUT_DIR", text(&self.out())),
+            ("DELAYS_THROW_DIR", text(&self.thrown())),
+        ];
+        let [rust, python] = FUNCTIONS;
         [
-            Function {
-                name: FUNCTIONS[0],
-                command: vec![text(&self.rust_delays)],
-                working_dir: self.dir.clone(),
-            },
-            Function {
-                name: FUNCTIONS[1],
-                command: python,
-                working_dir: self.python_delays.clone(),
-            },
+            self.rust(rust, &self.rust_delays, env.clone()),
+            self.python(python, &self.python_delays, env),
         ]
+    }
+
+    /// The functions of the queues, in the order of [`QUEUES`].
+    pub(crate) fn functions_of_queues(&self) -> [Function; QUEUES.len()] {
+        let env = vec![
+            ("FLIGHTS_OUT_DIR", text(&self.out())),
+            ("FLIGHTS_WORK_MS", QUEUE_WORK_MS.to_string()),
+        ];
+        let [rust, python] = QUEUES.map(|scene| scene.function);
+        [
+            self.rust(rust, &self.rust_arrivals, env.clone()),
+            self.python(python, &self.python_departures, env),
+        ]
+    }
+
+    fn rust(&self, name: &'static str, program: &Path, env: Vec<(&'static str, String)>) -> Function {
+        Function {
+            name,
+            command: vec![text(program)],
+            working_dir: self.dir.clone(),
+            env,
+        }
+    }
+
+    fn python(&self, name: &'static str, dir: &Path, env: Vec<(&'static str, String)>) -> Function {
+        let runtime = ["-m", "awslambdaric", "app.handler"].map(str::to_owned);
+        let python = text(&self.python);
+        Function {
+            name,
+            command: std::iter::once(python).chain(runtime).collect(),
+            working_dir: dir.to_owned(),
+            env,
+        }
     }
 
     /// Where the server's binary is, which is the command line as well.
@@ -101,6 +142,10 @@ impl Place {
     pub(crate) fn clear(&self) -> Result<(), DemoError> {
         std::fs::remove_dir_all(&self.dir).map_err(DemoError::file(&self.dir))
     }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 fn pid_file(dir: &Path) -> PathBuf {

@@ -1,11 +1,10 @@
 //! Shows how far everything is: bars on a terminal, a line every few seconds elsewhere.
 
+use crate::queue::QUEUES;
 use crate::scene::FUNCTIONS;
-use crate::watch::Look;
+use crate::watch::{Goal, Look};
 use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use std::io::{IsTerminal, stderr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,13 +12,19 @@ use tokio::task::JoinHandle;
 /// How often a line is written where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How many bars there are.
+const BARS: usize = 7;
+
 /// The bars' names and lengths.
-fn bars(flights: u64, documents: u64) -> [(&'static str, u64); FUNCTIONS.len() + 2] {
+fn bars(goal: &Goal) -> [(&'static str, u64); BARS] {
     [
-        ("flights put", flights),
-        (FUNCTIONS[0], flights),
-        (FUNCTIONS[1], flights),
-        ("failure stream", documents),
+        ("flights put", goal.flights),
+        (FUNCTIONS[0], goal.flights),
+        (FUNCTIONS[1], goal.flights),
+        ("failure stream", goal.documents),
+        (QUEUES[0].what, goal.messages[0]),
+        (QUEUES[1].what, goal.messages[1]),
+        ("dead letters", goal.refused.iter().sum()),
     ]
 }
 
@@ -27,31 +32,21 @@ fn bars(flights: u64, documents: u64) -> [(&'static str, u64); FUNCTIONS.len() +
 #[derive(Debug)]
 pub(crate) struct Progress {
     screen: MultiProgress,
-    put: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl Progress {
     /// Shows what `looks` bring until dropped.
-    pub(crate) fn start(flights: u64, documents: u64, looks: watch::Receiver<Look>) -> Self {
+    pub(crate) fn start(goal: &Goal, looks: watch::Receiver<Look>) -> Self {
         let screen = MultiProgress::new();
-        let put = Arc::new(AtomicU64::new(0));
-        let lengths = bars(flights, documents);
+        let lengths = bars(goal);
         let task = if stderr().is_terminal() {
-            tokio::spawn(draw(
-                lengths.map(|(name, length)| bar(&screen, name, length)),
-                looks,
-                Arc::clone(&put),
-            ))
+            let bars = lengths.map(|(name, length)| bar(&screen, name, length));
+            tokio::spawn(draw(bars, looks))
         } else {
-            tokio::spawn(write_lines(lengths, looks, Arc::clone(&put)))
+            tokio::spawn(write_lines(lengths, looks))
         };
-        Self { screen, put, task }
-    }
-
-    /// How many flights are stored.
-    pub(crate) fn stored(&self, flights: usize) {
-        self.put.store(flights as u64, Ordering::Relaxed);
+        Self { screen, task }
     }
 
     /// Writes a line without disturbing the bars.
@@ -76,29 +71,21 @@ fn bar(screen: &MultiProgress, name: &'static str, length: u64) -> ProgressBar {
     screen.add(bar.with_finish(ProgressFinish::Abandon)) // stays where it is when the task ends
 }
 
-async fn draw(
-    bars: [ProgressBar; FUNCTIONS.len() + 2],
-    mut looks: watch::Receiver<Look>,
-    put: Arc<AtomicU64>,
-) {
-    let mut shown = [0; FUNCTIONS.len() + 2];
+async fn draw(bars: [ProgressBar; BARS], mut looks: watch::Receiver<Look>) {
+    let mut shown = [0; BARS];
     while looks.changed().await.is_ok() {
-        shown = positions(shown, &looks.borrow_and_update(), put.load(Ordering::Relaxed));
+        shown = positions(shown, &looks.borrow_and_update());
         for (bar, position) in bars.iter().zip(shown) {
             bar.set_position(position);
         }
     }
 }
 
-async fn write_lines(
-    lengths: [(&'static str, u64); FUNCTIONS.len() + 2],
-    mut looks: watch::Receiver<Look>,
-    put: Arc<AtomicU64>,
-) {
+async fn write_lines(lengths: [(&'static str, u64); BARS], mut looks: watch::Receiver<Look>) {
     let (began, mut written) = (Instant::now(), None::<Instant>);
-    let mut shown = [0; FUNCTIONS.len() + 2];
+    let mut shown = [0; BARS];
     while looks.changed().await.is_ok() {
-        shown = positions(shown, &looks.borrow_and_update(), put.load(Ordering::Relaxed));
+        shown = positions(shown, &looks.borrow_and_update());
         if written.is_none_or(|written| written.elapsed() >= LINE_INTERVAL) {
             let parts = lengths
                 .iter()
@@ -114,33 +101,53 @@ async fn write_lines(
     }
 }
 
-/// Where the bars stand; one whose value is not known stays where it was.
-fn positions(last: [u64; 4], look: &Look, put: u64) -> [u64; 4] {
-    let done = |mapping: usize| match look.mappings[mapping].lag {
-        Some(lag) => put.saturating_sub(lag).max(last[mapping + 1]),
-        None => last[mapping + 1],
-    };
-    [put, done(0), done(1), look.documents]
+/// Where the bars stand; one whose value is not known stays where it was, and none goes back.
+fn positions(last: [u64; BARS], look: &Look) -> [u64; BARS] {
+    // A dead letter has left its queue, too: the queues' bars end with it.
+    let mapped = look
+        .mappings
+        .map(|mapping| mapping.lag.map_or(0, |lag| look.put.saturating_sub(lag)));
+    let received = look.queues.map(|queue| queue.sent.saturating_sub(queue.left));
+    let dead = look.queues.iter().map(|queue| queue.dead).sum();
+    let now = [
+        look.put,
+        mapped[0],
+        mapped[1],
+        look.documents,
+        received[0],
+        received[1],
+        dead,
+    ];
+    std::array::from_fn(|bar| now[bar].max(last[bar]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::MappingLook;
+    use crate::watch::{MappingLook, QueueLook};
 
     #[test]
     fn bars_never_go_back_and_wait_where_nothing_is_known() {
-        let look = |lags: [Option<u64>; 2], documents| Look {
+        let look = |put, lags: [Option<u64>; 2], documents, left: [u64; 2]| Look {
+            put,
             mappings: lags.map(|lag| MappingLook { lag, idle: false }),
             documents,
+            queues: left.map(|left| QueueLook {
+                sent: 50,
+                left,
+                dead: 2,
+            }),
             ..Default::default()
         };
-        let first = positions([0; 4], &look([Some(10), Some(100)], 3), 100);
-        assert_eq!(first, [100, 90, 0, 3]);
+        let first = positions([0; BARS], &look(100, [Some(10), Some(100)], 3, [0, 40]));
+        assert_eq!(first, [100, 90, 0, 3, 50, 10, 4]);
         assert_eq!(
-            positions(first, &look([None, Some(20)], 4), 110),
-            [110, 90, 90, 4]
+            positions(first, &look(110, [None, Some(20)], 4, [7, 60])),
+            [110, 90, 90, 4, 50, 10, 4]
         );
-        assert_eq!(positions(first, &look([Some(60), None], 4), 110), [110, 90, 0, 4]);
+        assert_eq!(
+            positions(first, &look(110, [Some(60), None], 4, [0, 0])),
+            [110, 90, 0, 4, 50, 50, 4]
+        );
     }
 }

@@ -3,23 +3,21 @@
 use crate::check::{self, Check};
 use crate::client::Client;
 use crate::error::DemoError;
+use crate::feed::{Fed, Feed};
 use crate::flights::{self, Flight};
 use crate::place::Place;
-use crate::producer::{Producer, Receipt};
 use crate::progress::Progress;
+use crate::queue::QUEUES;
+use crate::queue::check::{Evidence, Remains};
+use crate::queue::figures::{self, Figures};
+use crate::queue::scene::{RECEIVES, VISIBILITY_SECONDS};
+use crate::queue::{self, log};
 use crate::scene::{self, FAILURES, FUNCTIONS};
 use crate::server::Server;
 use crate::summary::{self, Summary};
-use crate::watch::Watcher;
+use crate::watch::{Goal, Put, Watcher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How many records the producer may be ahead of the slower mapping. Enough to fill every batch, little enough that
-/// the crash in the middle of the puts is in the middle of the work.
-const AHEAD: u64 = 20_000;
-
-/// How long after the start of a put the server is killed: most puts are under way by then.
-const KILL_DELAY: Duration = Duration::from_millis(3);
+use std::time::Instant;
 
 /// Runs the demo. With `keep` the server is left up.
 ///
@@ -43,26 +41,37 @@ pub(crate) async fn run(keep: bool) -> Result<Vec<Check>, DemoError> {
         server.address,
         took.as_millis()
     );
-    scene::set(&client, &place.functions(), &place.out(), &place.thrown()).await?;
+    scene::set(&client, &place.functions(), &place.functions_of_queues()).await?;
     println!("Two functions are mapped to one stream of 4 shards, 4 lanes each, in batches of up to 100.");
+    let goal = goal(&flights, cancelled);
+    println!(
+        "January's {} arrivals go to a standard queue, its {} departures to a FIFO queue, each with a function.",
+        goal.messages[0], goal.messages[1]
+    );
 
-    let receipts = work(&mut server, &client, &flights, cancelled).await?;
+    let fed = work(&mut server, &client, &flights, &goal).await?;
     println!(
         "Everything was processed after {} s. Checking against the file ...",
         began.elapsed().as_secs()
     );
 
-    let checks = check_everything(&place, &client, &flights, &receipts).await?;
+    let mut checks = check_streams(&place, &client, &flights, &fed).await?;
+    let (of_queues, figures) = check_queues(&place, &client, &flights, &fed).await?;
+    checks.extend(of_queues);
     show(&checks);
-    let mut rows = Vec::new();
-    for name in FUNCTIONS {
-        rows.push((name, Summary::of(&client.ledger(name).await?)));
-    }
-    print!("\n{}", summary::table(&rows));
-    println!("(p50, p99: from a batch's newest record's append to its first invocation)\n");
+    show_figures(&client, &figures).await?;
     finish(keep, server, &place, checks.iter().all(Check::passed)).await?;
     println!("{} s in all.", began.elapsed().as_secs());
     Ok(checks)
+}
+
+fn goal(flights: &[Flight], cancelled: usize) -> Goal {
+    Goal {
+        flights: flights.len() as u64,
+        documents: (cancelled * FUNCTIONS.len()) as u64,
+        messages: QUEUES.map(|scene| scene.messages(flights).len() as u64),
+        refused: QUEUES.map(|scene| scene.refused(flights) as u64),
+    }
 }
 
 /// Puts everything, kills the server in the middle, and waits until all is done. Returns the receipts.
@@ -70,62 +79,43 @@ async fn work(
     server: &mut Server,
     client: &Client,
     flights: &Arc<Vec<Flight>>,
-    cancelled: usize,
-) -> Result<Vec<Receipt>, DemoError> {
-    let (all, documents) = (flights.len() as u64, (cancelled * FUNCTIONS.len()) as u64);
-    let watcher = Watcher::start(client.clone());
-    let progress = Progress::start(all, documents, watcher.subscribe());
-    let mut producer = Producer::new(client.clone(), Arc::clone(flights)).await?;
+    goal: &Goal,
+) -> Result<Fed, DemoError> {
+    let put = Arc::new(Put::default());
+    let watcher = Watcher::start(client.clone(), Arc::clone(&put));
+    let progress = Progress::start(goal, watcher.subscribe());
+    let mut feed = Feed::new(client, flights, put).await?;
 
-    put_until(flights.len() / 2, &mut producer, &watcher, &progress).await?;
-    // Whether this put succeeds, fails or is stored without an answer is anybody's guess; all three must be right.
-    let (put, killed) = tokio::join!(producer.put_next(), async {
-        tokio::time::sleep(KILL_DELAY).await;
-        server.kill().await
-    });
-    killed?;
-    let answered = if put.is_ok() {
+    feed.until(flights.len() / 2, &watcher).await?;
+    let answered = if feed.through_kill(server).await? {
         "had just been answered"
     } else {
         "was not answered"
     };
+    let [arrivals, departures] = feed.sent();
     progress.say(&format!(
-        "kill -9 of the server after {} flights; the put under way {answered}.",
-        producer.stored()
+        "kill -9 of the server after {} flights, {arrivals} arrivals and {departures} departures; the put under way \
+         {answered}.",
+        feed.stored()
     ));
     let took = server.start(client).await?;
-    let found = producer.recover().await?;
+    let found = feed.recover().await?;
     let took = took.as_millis();
     progress.say(&format!(
-        "The server is back after {took} ms; {found} flights were stored without an answer."
+        "The server is back after {took} ms; {found} flights were stored without an answer. Messages that were in \
+         flight come again {VISIBILITY_SECONDS} s after they were received."
     ));
 
-    put_until(flights.len(), &mut producer, &watcher, &progress).await?;
-    watcher.until(|look| look.is_done(all, documents)).await?;
-    Ok(producer.into_receipts())
+    feed.until(flights.len(), &watcher).await?;
+    watcher.until(|look| look.is_done(goal)).await?;
+    Ok(feed.into_fed())
 }
 
-async fn put_until(
-    end: usize,
-    producer: &mut Producer,
-    watcher: &Watcher,
-    progress: &Progress,
-) -> Result<(), DemoError> {
-    while producer.stored() < end {
-        watcher
-            .until(|look| look.worst_lag().is_some_and(|lag| lag < AHEAD))
-            .await?;
-        producer.put_next().await?;
-        progress.stored(producer.stored());
-    }
-    Ok(())
-}
-
-async fn check_everything(
+async fn check_streams(
     place: &Place,
     client: &Client,
     flights: &[Flight],
-    receipts: &[Receipt],
+    fed: &Fed,
 ) -> Result<Vec<Check>, DemoError> {
     let mut documents = Vec::new();
     for shard in client.stream(FAILURES).await?.shards {
@@ -134,10 +124,10 @@ async fn check_everything(
             documents.push(document.map_err(|what| DemoError::Flights { line: 0, what })?);
         }
     }
+    let receipts = &fed.receipts;
     let mut checks = Vec::new();
     for (name, log) in FUNCTIONS.into_iter().zip(["rust.log", "python.log"]) {
-        let path = place.out().join(log);
-        let text = std::fs::read_to_string(&path).map_err(DemoError::file(path))?;
+        let text = read_log(place, log)?;
         let lines = check::parse_log(&text).map_err(|what| DemoError::Flights { line: 0, what })?;
         let (firsts, repeats) = check::first_successes(&lines, flights.len());
         let (processed, thrown) = (firsts.len(), place.thrown_by(name));
@@ -150,6 +140,38 @@ async fn check_everything(
         checks.push(check::check_failures(name, flights, receipts, &documents));
     }
     Ok(checks)
+}
+
+/// The checks of both queues, and a row for each.
+async fn check_queues(
+    place: &Place,
+    client: &Client,
+    flights: &[Flight],
+    fed: &Fed,
+) -> Result<(Vec<Check>, Vec<(&'static str, Figures)>), DemoError> {
+    let (mut checks, mut rows) = (Vec::new(), Vec::new());
+    for (scene, sent) in QUEUES.iter().zip(&fed.sent) {
+        let text = read_log(place, scene.log)?;
+        let lines = log::parse(&text).map_err(|what| DemoError::Flights { line: 0, what })?;
+        let remains = Remains {
+            queue: client.queue(scene.queue).await?,
+            dead: client.peek(scene.dead_letters).await?,
+        };
+        checks.extend(queue::check::all(&Evidence {
+            scene,
+            flights,
+            sent,
+            lines: &lines,
+            remains: &remains,
+        }));
+        rows.push((scene.function, Figures::of(&lines, remains.dead.len())));
+    }
+    Ok((checks, rows))
+}
+
+fn read_log(place: &Place, name: &str) -> Result<String, DemoError> {
+    let path = place.out().join(name);
+    std::fs::read_to_string(&path).map_err(DemoError::file(path))
 }
 
 fn show(checks: &[Check]) {
@@ -167,6 +189,23 @@ fn show(checks: &[Check]) {
             println!("            and {more} more");
         }
     }
+}
+
+/// What every mapping did, as two tables.
+async fn show_figures(client: &Client, of_queues: &[(&str, Figures)]) -> Result<(), DemoError> {
+    let mut rows = Vec::new();
+    for name in FUNCTIONS {
+        rows.push((name, Summary::of(&client.ledger(name).await?)));
+    }
+    print!("\n{}", summary::table(&rows));
+    println!("(p50, p99: from a batch's newest record's append to its first invocation)\n");
+    print!("{}", figures::table(of_queues));
+    let blocked = VISIBILITY_SECONDS * RECEIVES;
+    println!(
+        "(p50, p99: from a message's send to its function; a refused departure holds up its destination for {blocked} s.\n\
+         \x20The crash left behind: sends that were not answered, messages received again, and messages processed again)\n"
+    );
+    Ok(())
 }
 
 /// Stops the server and removes the run's files, unless they are to be looked at.
@@ -188,7 +227,7 @@ async fn finish(keep: bool, mut server: Server, place: &Place, passed: bool) -> 
     Ok(())
 }
 
-/// Five commands to try on the server that is left up.
+/// Commands to try on the server that is left up.
 fn invite(server: &Server, place: &Place, pid: u32) {
     println!("The server is left up (stop it with `kill {pid}`). To try:");
     println!(
@@ -201,6 +240,8 @@ fn invite(server: &Server, place: &Place, pid: u32) {
         "millstream mapping inspect rust-delays",
         "millstream stream read failed-flights --limit 3",
         "millstream discard list python-delays --limit 5",
+        "millstream queue list",
+        "millstream queue peek departures-dead.fifo --limit 3",
         "millstream stream put flights --key N14228 '{\"n\":336776,\"tail\":\"N14228\",\"arr_delay\":3,\"dep_time\":1200}'",
     ] {
         println!("  {command}");

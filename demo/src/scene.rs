@@ -1,10 +1,11 @@
-//! The scene: two streams, two functions, and two independent mappings of the same stream.
+//! The scene: two streams, two functions, and two independent mappings of the same stream; and two queues, each with a
+//! function and a mapping of its own.
 
 use crate::client::{Client, NAMESPACE};
 use crate::error::DemoError;
+use crate::queue::{self, QUEUES};
 use millstream_api::v1;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The stream of flights.
 pub(crate) const FLIGHTS: &str = "flights";
@@ -21,26 +22,30 @@ const SHARDS: i32 = 4;
 /// Lanes per shard.
 const FACTOR: i32 = 4;
 
-/// A function: how it is started, and where it writes.
+/// A function: how it is started, and what it is told in its environment.
 pub(crate) struct Function {
     pub(crate) name: &'static str,
     pub(crate) command: Vec<String>,
     pub(crate) working_dir: PathBuf,
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
-/// Makes everything on a server that has nothing yet. `out` is where the functions write, `thrown` where they
-/// remember what they threw for.
+/// Makes everything on a server that has nothing yet: `functions` for the stream, `of_queues` for the queues.
 pub(crate) async fn set(
     client: &Client,
     functions: &[Function],
-    out: &Path,
-    thrown: &Path,
+    of_queues: &[Function; QUEUES.len()],
 ) -> Result<(), DemoError> {
     let source = create_stream(client, FLIGHTS, SHARDS).await?;
     let failures = create_stream(client, FAILURES, 1).await?;
     for function in functions {
-        create_function(client, function, out, thrown).await?;
-        create_mapping(client, function.name, &source.arn, &failures.arn).await?;
+        // A process for every lane: nothing is ever throttled.
+        create_function(client, function, SHARDS * FACTOR, None).await?;
+        let mapping = mapping(function.name, &source.arn, &failures.arn);
+        create_mapping(client, function.name, mapping).await?;
+    }
+    for (scene, function) in QUEUES.iter().zip(of_queues) {
+        queue::scene::set(client, scene, function).await?;
     }
     Ok(())
 }
@@ -59,20 +64,20 @@ async fn create_stream(client: &Client, id: &str, shards: i32) -> Result<v1::Str
     Ok(answer.map_err(DemoError::call("CreateStream"))?.into_inner())
 }
 
-async fn create_function(
+/// Registers a function with at most `concurrency` processes.
+pub(crate) async fn create_function(
     client: &Client,
     function: &Function,
-    out: &Path,
-    thrown: &Path,
+    concurrency: i32,
+    timeout: Option<prost_types::Duration>,
 ) -> Result<(), DemoError> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let env = function.env.iter();
     let process = v1::ProcessTarget {
         command: function.command.clone(),
-        working_dir: text(&function.working_dir),
-        env: HashMap::from([
-            ("DELAYS_OUT_DIR".to_owned(), text(out)),
-            ("DELAYS_THROW_DIR".to_owned(), text(thrown)),
-        ]),
+        working_dir: function.working_dir.to_string_lossy().into_owned(),
+        env: env
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
         ..Default::default()
     };
     let request = v1::CreateFunctionRequest {
@@ -80,7 +85,8 @@ async fn create_function(
         function_id: function.name.to_owned(),
         function: Some(v1::Function {
             target: Some(v1::function::Target::Process(process)),
-            concurrency: Some(SHARDS * FACTOR), // a process for every lane: nothing is ever throttled
+            concurrency: Some(concurrency),
+            timeout,
             ..Default::default()
         }),
         ..Default::default()
@@ -89,16 +95,12 @@ async fn create_function(
     answer.map(|_| ()).map_err(DemoError::call("CreateFunction"))
 }
 
-async fn create_mapping(
-    client: &Client,
-    function: &str,
-    source: &str,
-    failures: &str,
-) -> Result<(), DemoError> {
+/// Creates a mapping, which starts it.
+pub(crate) async fn create_mapping(client: &Client, id: &str, mapping: v1::Mapping) -> Result<(), DemoError> {
     let request = v1::CreateMappingRequest {
         parent: NAMESPACE.to_owned(),
-        mapping_id: function.to_owned(),
-        mapping: Some(mapping(function, source, failures)),
+        mapping_id: id.to_owned(),
+        mapping: Some(mapping),
         ..Default::default()
     };
     let answer = client.mappings.clone().create_mapping(request).await;

@@ -77,7 +77,7 @@ fn millis(duration: &prost_types::Duration) -> u64 {
 }
 
 /// The smallest value that `percent` of the sorted values do not exceed; 0 of none.
-fn percentile(sorted: &[u64], percent: usize) -> u64 {
+pub(crate) fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
@@ -113,20 +113,20 @@ pub(crate) fn table(rows: &[(&str, Summary)]) -> String {
             p99,
         ]
     }));
+    lines_up(&cells)
+}
+
+/// Rows of cells, the first to the left and the others to the right of their columns.
+pub(crate) fn lines_up<const COLUMNS: usize>(cells: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let line = |row: &[String; 9]| {
-        let rest = row
-            .iter()
-            .zip(&widths)
-            .skip(1)
-            .map(|(cell, width)| format!("  {cell:>width$}"));
-        format!(
-            "{:<width$}{}\n",
-            row[0],
-            rest.collect::<String>(),
-            width = widths[0]
-        )
+    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
+    let line = |row: &[String; COLUMNS]| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let padded = cells.map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("  {cell:>width$}"),
+        });
+        padded.collect::<String>() + "\n"
     };
     cells.iter().map(line).collect()
 }
