@@ -21,6 +21,7 @@ mod misbehave;
 mod notify;
 mod panic;
 mod powertools;
+mod queues;
 mod server;
 mod strace;
 mod wait;

@@ -32,10 +32,10 @@ pub(crate) struct Receive {
     #[arg(long, visible_alias = "max-number-of-messages", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=10))]
     max: i32,
     /// How long to wait for the first, 0 to 20s [default: the queue's own].
-    #[arg(long, visible_alias = "wait-time-seconds", value_name = "SECONDS", value_parser = whole_seconds)]
+    #[arg(long, visible_alias = "wait-time-seconds", value_name = "SECONDS", value_parser = whole_seconds, allow_negative_numbers = true)]
     wait: Option<i32>,
     /// How long they stay hidden, 0 to 12h [default: the queue's own].
-    #[arg(long, value_name = "SECONDS", value_parser = whole_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = whole_seconds, allow_negative_numbers = true)]
     visibility_timeout: Option<i32>,
     /// Delete them once they are printed.
     #[arg(long)]

@@ -62,7 +62,7 @@ pub(crate) struct Send {
     #[arg(long, visible_alias = "message-deduplication-id", value_name = "ID")]
     deduplication_id: Option<String>,
     /// How long messages stay hidden at first, 0 to 15m; standard queues only [default: the queue's delay].
-    #[arg(long, visible_alias = "delay-seconds", value_name = "SECONDS", value_parser = whole_seconds)]
+    #[arg(long, visible_alias = "delay-seconds", value_name = "SECONDS", value_parser = whole_seconds, allow_negative_numbers = true)]
     delay: Option<i32>,
     /// An attribute, NAME=VALUE or NAME:TYPE=VALUE with String, Number or Binary (in Base64); up to 10.
     #[arg(long, short, value_name = "ATTRIBUTE", value_parser = attribute)]

@@ -11,16 +11,16 @@ const HEADING: &str = "Settings";
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Settings {
     /// How long a received message stays hidden, 0 to 12h [default: 30s].
-    #[arg(long, visible_alias = "visibility-timeout", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING)]
+    #[arg(long, visible_alias = "visibility-timeout", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING, allow_negative_numbers = true)]
     visibility_timeout_seconds: Option<i32>,
     /// How long a message that nobody deletes is kept, 60s to 14d [default: 4d].
-    #[arg(long, visible_alias = "retention", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING)]
+    #[arg(long, visible_alias = "retention", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING, allow_negative_numbers = true)]
     message_retention_seconds: Option<i32>,
     /// How long a new message stays hidden unless it says otherwise, 0 to 15m [default: 0].
-    #[arg(long, visible_alias = "delay", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING)]
+    #[arg(long, visible_alias = "delay", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING, allow_negative_numbers = true)]
     delay_seconds: Option<i32>,
     /// How long a receive waits unless it says otherwise, 0 to 20s [default: 0].
-    #[arg(long, visible_alias = "wait-time", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING)]
+    #[arg(long, visible_alias = "wait-time", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING, allow_negative_numbers = true)]
     receive_wait_time_seconds: Option<i32>,
     /// Longest message with its attributes, 1KiB to 1MiB [default: 1MiB].
     #[arg(long, visible_alias = "max-message-bytes", value_name = "SIZE", value_parser = message_bytes, help_heading = HEADING)]

@@ -47,7 +47,7 @@ pub(crate) struct ChangeVisibility {
     #[arg(required = true, value_name = "RECEIPT-HANDLE")]
     receipt_handles: Vec<String>,
     /// How long they stay hidden from now, 0 to 12h.
-    #[arg(long, visible_alias = "visibility-timeout", value_name = "SECONDS", value_parser = whole_seconds)]
+    #[arg(long, visible_alias = "visibility-timeout", value_name = "SECONDS", value_parser = whole_seconds, allow_negative_numbers = true)]
     timeout: i32,
 }
 
