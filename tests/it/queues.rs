@@ -220,7 +220,11 @@ async fn a_message_received_too_often_goes_to_the_dead_letters_and_can_be_sent_a
         show(&client, "jobs", &got).await;
     }
     assert!(received(&client, "jobs", 10).await.is_empty());
-    let seen = client.peek_all("dead").await;
+    let seen = until("the message among the dead letters", SOON, async || {
+        let seen = client.peek_all("dead").await;
+        (!seen.is_empty()).then_some(seen)
+    })
+    .await;
     assert_eq!(bodies(&seen), ["poison"]);
     assert_eq!(seen[0].dead_letter_source_arn, queue_arn("jobs"));
     assert_eq!(depth(&client, "jobs").await, (0, 0, 0));
@@ -447,7 +451,7 @@ async fn wrong_values_are_refused_with_field_value_and_what_is_allowed() {
         (
             "send jobs a --delay 901",
             2,
-            "delay_seconds '901' is not valid: 0 to 900",
+            "delay_seconds '901 s' is not valid: 0 to 900",
         ),
         (
             "send jobs a --deduplication-id d",
