@@ -54,7 +54,7 @@ pub use millstream_ports::{
     HashKey, PutEntry, PutError, PutReceipt, ShardDescription, StreamDescription, StreamError, Streams,
 };
 pub use millstream_targets::{
-    Batch, BoxError, CallContext, HttpOptions, HttpReach, InProcess, JsonEvent, PoolOptions, Response,
+    Batch, BoxError, CallContext, HttpOptions, HttpReach, InProcess, Item, JsonEvent, PoolOptions, Response,
 };
 pub use millstream_types as types;
 pub use millstream_types::{Record, StreamSpec};

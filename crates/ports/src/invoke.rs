@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub enum Body {
     /// The Lambda event as JSON.
     Json,
-    /// The records themselves.
+    /// The records themselves, or the messages of a queue.
     Records,
 }
 

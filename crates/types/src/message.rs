@@ -83,6 +83,35 @@ pub enum AttributeValue {
 }
 
 impl Message {
+    /// The body as text.
+    ///
+    /// # Errors
+    /// If it is not UTF-8, which no queue of the built-in broker takes.
+    pub fn text(&self) -> Result<&str, std::str::Utf8Error> {
+        std::str::from_utf8(&self.body)
+    }
+
+    /// The text of an attribute of type `String` or `Number`, if there is one of this name.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        match &self.attributes.get(name)?.value {
+            AttributeValue::Text(text) => Some(text),
+            AttributeValue::Binary(_) => None,
+        }
+    }
+
+    /// How often it was received, this time included.
+    #[must_use]
+    pub fn receive_count(&self) -> u32 {
+        self.system.receive_count
+    }
+
+    /// Its message group: always there on a FIFO queue.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.system.group.as_deref()
+    }
+
     /// Bytes of body and attributes: names, types and values (SQS counts the same towards its limit).
     #[must_use]
     pub fn payload_bytes(&self) -> usize {

@@ -3,9 +3,10 @@
 use crate::text::function_error;
 use bytes::Bytes;
 use millstream_types::invocation::{FunctionErrorKind, RecordRange};
-use millstream_types::{Epoch, Invocation, Lease, Outcome, Record, RequestId, Seq, TraceContext};
+use millstream_types::{Epoch, Invocation, Lease, Message, Outcome, Record, RequestId, Seq, TraceContext};
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Any error of a closure.
@@ -100,22 +101,122 @@ impl CallContext {
     }
 }
 
-/// The records of one attempt. Cheap to clone; nothing is copied.
+/// What one attempt is about: records of a stream, or messages of a queue. Cheap to clone; nothing is copied.
+///
+/// A closure that may be mapped to both looks at both: one of them is empty. One that looked only for the other kind
+/// and returned success has failed, as it cannot have handled what it was given.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    records: RecordRange,
+    items: Items,
     context: CallContext,
+    told: Arc<Told>,
+}
+
+/// What a batch holds.
+#[derive(Clone, Debug)]
+pub(super) enum Items {
+    Records(RecordRange),
+    Messages(Arc<[Message]>),
+}
+
+/// What a closure did with its batch.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    records_wanted: AtomicBool,
+    messages_wanted: AtomicBool,
+    failed: Mutex<Vec<String>>,
+}
+
+/// What can be said to have failed: a record or a message of the batch.
+pub trait Item: sealed::Sealed {
+    /// What `batchItemFailures` calls it: a record's sequence number, a message's id.
+    fn identifier(&self) -> String;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for millstream_types::Record {}
+    impl Sealed for millstream_types::Message {}
+}
+
+impl Item for Record {
+    fn identifier(&self) -> String {
+        self.mark.seq.to_string()
+    }
+}
+
+impl Item for Message {
+    fn identifier(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Items {
+    fn len(&self) -> usize {
+        match self {
+            Self::Records(records) => records.as_slice().len(),
+            Self::Messages(messages) => messages.len(),
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Records(_) => "records",
+            Self::Messages(_) => "messages",
+        }
+    }
+
+    fn identifier(&self, at: usize) -> Option<String> {
+        match self {
+            Self::Records(records) => records.as_slice().get(at).map(Item::identifier),
+            Self::Messages(messages) => messages.get(at).map(Item::identifier),
+        }
+    }
 }
 
 impl Batch {
-    pub(super) fn new(records: RecordRange, context: CallContext) -> Self {
-        Self { records, context }
+    pub(super) fn new(items: Items, context: CallContext, told: Arc<Told>) -> Self {
+        Self { items, context, told }
     }
 
-    /// The records in their order.
+    /// The records in their order; none if the batch is of a queue.
     #[must_use]
     pub fn records(&self) -> &[Record] {
-        self.records.as_slice()
+        self.told.records_wanted.store(true, Ordering::Relaxed);
+        match &self.items {
+            Items::Records(records) => records.as_slice(),
+            Items::Messages(_) => &[],
+        }
+    }
+
+    /// The messages, of a FIFO queue in order within each group; none if the batch is of a stream.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        self.told.messages_wanted.store(true, Ordering::Relaxed);
+        match &self.items {
+            Items::Records(_) => &[],
+            Items::Messages(messages) => messages,
+        }
+    }
+
+    /// How many records or messages there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are none, as in a call by hand.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Says that this record or message failed, and goes on; what [`Response`] says is added. Of a queue, what failed
+    /// comes again and the rest is deleted; of a stream, the lowest and all after it come again. Counts only where
+    /// the mapping reports batch item failures.
+    pub fn fail(&self, item: &impl Item) {
+        let mut failed = self.told.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.push(item.identifier());
     }
 
     /// What else is known of the attempt.
@@ -174,12 +275,12 @@ pub struct Response(Failed);
 enum Failed {
     #[default]
     None,
-    Seqs(Vec<Seq>),
+    Ids(Vec<String>),
     Indices(Vec<usize>),
 }
 
 impl Response {
-    /// Every record is done.
+    /// Every record or message is done, but for what [`Batch::fail`] was told.
     #[must_use]
     pub fn done() -> Self {
         Self(Failed::None)
@@ -190,10 +291,17 @@ impl Response {
     /// Counts only where the mapping reports batch item failures.
     #[must_use]
     pub fn failed(seqs: impl IntoIterator<Item = Seq>) -> Self {
-        Self(Failed::Seqs(seqs.into_iter().collect()))
+        Self(Failed::Ids(seqs.into_iter().map(|seq| seq.to_string()).collect()))
     }
 
-    /// The records at these places of [`Batch::records`] failed; otherwise as [`Response::failed`].
+    /// The messages with these ids failed and come again; the others are deleted. Otherwise as [`Response::failed`].
+    #[must_use]
+    pub fn failed_messages(ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self(Failed::Ids(ids.into_iter().map(Into::into).collect()))
+    }
+
+    /// The records or messages at these places of the batch failed; otherwise as [`Response::failed`] or
+    /// [`Response::failed_messages`].
     #[must_use]
     pub fn failed_at(indices: impl IntoIterator<Item = usize>) -> Self {
         Self(Failed::Indices(indices.into_iter().collect()))
@@ -207,41 +315,67 @@ impl From<()> for Response {
 }
 
 /// The response as the bytes that Lambda would have got.
-pub(super) fn outcome(response: Response, records: &RecordRange) -> Outcome {
-    let records = records.as_slice();
-    let seqs: Vec<Seq> = match response.0 {
-        Failed::None => return Outcome::Response(DONE),
-        Failed::Seqs(seqs) => seqs,
+pub(super) fn outcome(response: Response, items: &Items, told: &Told) -> Outcome {
+    if let Some(text) = overlooked(items, told) {
+        return invalid(text);
+    }
+    let mut ids = std::mem::take(&mut *told.failed.lock().unwrap_or_else(PoisonError::into_inner));
+    match response.0 {
+        Failed::None => {}
+        Failed::Ids(more) => ids.extend(more),
         Failed::Indices(indices) => {
-            if let Some(wrong) = indices.iter().find(|i| **i >= records.len()) {
-                let text = format!("the batch has {} records, none at place {wrong}", records.len());
-                return Outcome::FunctionError(function_error(
-                    FunctionErrorKind::Garbage,
-                    "Function.InvalidResponse",
-                    &text,
-                ));
+            for at in indices {
+                match items.identifier(at) {
+                    Some(id) => ids.push(id),
+                    None => {
+                        let (length, what) = (items.len(), items.what());
+                        return invalid(&format!("the batch has {length} {what}, none at place {at}"));
+                    }
+                }
             }
-            indices
-                .iter()
-                .filter_map(|i| records.get(*i))
-                .map(|record| record.mark.seq)
-                .collect()
         }
-    };
-    if seqs.is_empty() {
+    }
+    if ids.is_empty() {
         Outcome::Response(DONE)
     } else {
-        bounded(failures_json(&seqs))
+        bounded(failures_json(&ids))
     }
 }
 
-fn failures_json(seqs: &[Seq]) -> Bytes {
-    let mut json = String::with_capacity(24 + seqs.len() * 80);
+/// What is wrong with the success of a closure that looked only for what its batch has not.
+fn overlooked(items: &Items, told: &Told) -> Option<&'static str> {
+    let records = told.records_wanted.load(Ordering::Relaxed);
+    let messages = told.messages_wanted.load(Ordering::Relaxed);
+    match items {
+        Items::Messages(all) if !all.is_empty() && records && !messages => Some(
+            "the batch holds messages of a queue, and the closure looked for records: use Batch::messages",
+        ),
+        Items::Records(all) if !all.as_slice().is_empty() && messages && !records => Some(
+            "the batch holds records of a stream, and the closure looked for messages: use Batch::records",
+        ),
+        _ => None,
+    }
+}
+
+fn invalid(text: &str) -> Outcome {
+    Outcome::FunctionError(function_error(
+        FunctionErrorKind::Garbage,
+        "Function.InvalidResponse",
+        text,
+    ))
+}
+
+fn failures_json(ids: &[String]) -> Bytes {
+    let mut json = String::with_capacity(24 + ids.len() * 80);
     json.push_str("{\"batchItemFailures\":[");
-    for (i, seq) in seqs.iter().enumerate() {
+    for (i, id) in ids.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
-        // Writing to a String cannot fail.
-        let _ = write!(json, "{comma}{{\"itemIdentifier\":\"{seq}\"}}");
+        // Escaped: what a closure names need not be an id. Writing to a String cannot fail.
+        let _ = write!(
+            json,
+            "{comma}{{\"itemIdentifier\":{}}}",
+            serde_json::Value::from(id.as_str())
+        );
     }
     json.push_str("]}");
     Bytes::from(json)

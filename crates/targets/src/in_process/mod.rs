@@ -3,7 +3,8 @@
 mod batch;
 mod invoker;
 
-pub use batch::{Batch, BoxError, CallContext, JsonEvent, Response};
+pub use batch::{Batch, BoxError, CallContext, Item, JsonEvent, Response};
+use batch::{Items, Told};
 pub(crate) use batch::{MAX_RESPONSE, too_large};
 pub(crate) use invoker::ClosureInvoker;
 
@@ -35,7 +36,7 @@ impl InProcess {
         Self::default()
     }
 
-    /// Registers a closure that takes typed records over shared bytes. A closure registered before under the
+    /// Registers a closure that takes typed records or messages over shared bytes. A closure registered before under the
     /// same name is replaced for invokers made from now on.
     ///
     /// An `Err` fails the whole batch; which records failed is said with [`Response::failed`].
@@ -46,7 +47,7 @@ impl InProcess {
         R: Into<Response> + 'static,
         E: Into<BoxError> + 'static,
     {
-        self.insert(namespace, name, Arc::new(RecordsHandler(closure)));
+        self.insert(namespace, name, Arc::new(ItemsHandler(closure)));
     }
 
     /// Registers a closure that takes the Lambda event as JSON and answers with the bytes of a Lambda response.
@@ -70,9 +71,9 @@ impl InProcess {
     }
 }
 
-struct RecordsHandler<F>(F);
+struct ItemsHandler<F>(F);
 
-impl<F, Fut, R, E> Handler for RecordsHandler<F>
+impl<F, Fut, R, E> Handler for ItemsHandler<F>
 where
     F: Fn(Batch) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<R, E>> + Send + 'static,
@@ -84,13 +85,16 @@ where
     }
 
     fn call(&self, payload: Payload, context: CallContext) -> BoxFuture<'static, Outcome> {
-        let Payload::Records(records) = payload else {
-            return wrong_form("records");
+        let items = match payload {
+            Payload::Records(records) => Items::Records(records),
+            Payload::Messages(messages) => Items::Messages(messages),
+            Payload::Json(_) => return wrong_form("records or messages"),
         };
-        let future = (self.0)(Batch::new(records.clone(), context));
+        let told = Arc::<Told>::default();
+        let future = (self.0)(Batch::new(items.clone(), context, Arc::clone(&told)));
         Box::pin(async move {
             match future.await {
-                Ok(response) => batch::outcome(response.into(), &records),
+                Ok(response) => batch::outcome(response.into(), &items, &told),
                 Err(error) => batch::raised(error.into().as_ref()),
             }
         })

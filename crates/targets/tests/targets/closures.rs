@@ -7,7 +7,10 @@ use millstream_ports::{Body, InvokeFactory, Invoker};
 use millstream_targets::{Batch, BoxError, Factory, InProcess, JsonEvent, PoolOptions, Response};
 use millstream_types::invocation::FunctionErrorKind::{Crashed, Garbage, Raised, ResponseTooLarge};
 use millstream_types::invocation::RecordRange;
-use millstream_types::{Epoch, Invocation, Mark, Outcome, Payload, Record, Seq, Target, Wall};
+use millstream_types::message::{AttributeValue, FifoAttributes, MessageAttribute, SystemAttributes};
+use millstream_types::{
+    Epoch, Invocation, Mark, Message, Outcome, Payload, Receipt, Record, Seq, Target, Wall,
+};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +27,37 @@ fn batch() -> Invocation {
     };
     let all: Arc<[Record]> = (10..14).map(record).collect();
     invocation(Payload::Records(RecordRange { all, range: 1..4 }))
+}
+
+/// Messages a, b and c of one group.
+fn messages() -> Invocation {
+    let kind = MessageAttribute {
+        data_type: "String".into(),
+        value: AttributeValue::Text("order".into()),
+    };
+    let message = |id: &str| Message {
+        id: id.into(),
+        receipt: Receipt("r".into()),
+        body: Bytes::from(format!("body {id}")),
+        attributes: Arc::new([("kind".into(), kind.clone())].into()),
+        md5_of_body: "".into(),
+        md5_of_attributes: None,
+        system: SystemAttributes {
+            receive_count: 2,
+            sent: Wall(1),
+            first_received: Wall(2),
+            sender: "".into(),
+            trace_header: None,
+            dead_letter_source: None,
+            group: Some("g".into()),
+            fifo: Some(FifoAttributes {
+                sequence: "7".into(),
+                deduplication: "d".into(),
+            }),
+        },
+        trace: None,
+    };
+    invocation(Payload::Messages(["a", "b", "c"].map(message).into()))
 }
 
 fn invoker<F, Fut, R, E>(concurrency: u32, closure: F) -> Arc<dyn Invoker>
@@ -85,6 +119,85 @@ async fn failed_records_become_batch_item_failures() {
     ] {
         let invoker = invoker(1, move |_| std::future::ready(Ok::<_, BoxError>(answer.clone())));
         assert_eq!(response(invoker.invoke(batch()).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_closure_gets_messages_with_what_the_queue_knows_of_them() {
+    let invoker = invoker(1, |batch: Batch| async move {
+        let bodies: Vec<&str> = batch.messages().iter().map(|m| m.text().unwrap()).collect();
+        assert_eq!(bodies, ["body a", "body b", "body c"]);
+        assert_eq!(
+            (batch.len(), batch.is_empty(), batch.records().len()),
+            (3, false, 0)
+        );
+        let first = &batch.messages()[0];
+        assert_eq!(
+            (&*first.id, first.attribute("kind"), first.attribute("none")),
+            ("a", Some("order"), None)
+        );
+        assert_eq!((first.receive_count(), first.group()), (2, Some("g")));
+        Ok::<_, BoxError>(())
+    });
+    assert_eq!(
+        invoker.invoke(messages()).await,
+        Outcome::Response(Bytes::from_static(b"null"))
+    );
+}
+
+#[tokio::test]
+async fn failed_messages_become_batch_item_failures() {
+    let listed = |ids: &[&str]| {
+        let ids: Vec<_> = ids.iter().map(|id| json!({"itemIdentifier": id})).collect();
+        json!({"batchItemFailures": ids})
+    };
+    for (answer, expected) in [
+        (Response::done(), json!(null)),
+        (Response::failed_messages(["b"]), listed(&["b"])),
+        (Response::failed_messages(["b\"}"]), listed(&["b\"}"])),
+        (Response::failed_at([0, 2]), listed(&["a", "c"])),
+    ] {
+        let invoker = invoker(1, move |_| std::future::ready(Ok::<_, BoxError>(answer.clone())));
+        assert_eq!(response(invoker.invoke(messages()).await), expected);
+    }
+    let along_the_way = invoker(1, |batch: Batch| async move {
+        for message in batch.messages().iter().filter(|m| &*m.id != "b") {
+            batch.fail(message);
+        }
+        for record in batch.records().iter().skip(1) {
+            batch.fail(record);
+        }
+        Ok::<_, BoxError>(Response::failed_at(batch.records().first().map(|_| 0)))
+    });
+    assert_eq!(
+        response(along_the_way.invoke(messages()).await),
+        listed(&["a", "c"])
+    );
+    assert_eq!(
+        response(along_the_way.invoke(batch()).await),
+        listed(&["12", "13", "11"])
+    );
+}
+
+/// Success would delete messages, or pass records, that the closure cannot have seen.
+#[tokio::test]
+async fn who_looks_for_the_wrong_kind_of_item_has_not_handled_the_batch() {
+    let of_streams = invoker(1, |batch: Batch| async move {
+        assert!(batch.records().iter().all(|r| !r.data.is_empty()));
+        Ok::<_, BoxError>(())
+    });
+    let error = error(of_streams.invoke(messages()).await, Garbage);
+    assert!(error.message.contains("use Batch::messages"), "{}", error.message);
+    let of_queues = invoker(1, |batch: Batch| async move {
+        assert!(batch.messages().iter().all(|m| !m.body.is_empty()));
+        Ok::<_, BoxError>(())
+    });
+    let error = crate::rig::error(of_queues.invoke(batch()).await, Garbage);
+    assert!(error.message.contains("use Batch::records"), "{}", error.message);
+    let of_neither = invoker(1, |_| async { Ok::<_, BoxError>(()) });
+    for sent in [messages(), batch()] {
+        let outcome = of_neither.invoke(sent).await;
+        assert_eq!(outcome, Outcome::Response(Bytes::from_static(b"null")));
     }
 }
 
