@@ -7,7 +7,7 @@ use crate::mapping::MappingSettings;
 use crate::running::Running;
 use bytes::Bytes;
 use millstream_targets::{Batch, BoxError, InProcess, JsonEvent, Response};
-use millstream_types::{FunctionName, HttpTarget, Namespace, StreamSpec, Target};
+use millstream_types::{FunctionName, HttpTarget, Namespace, QueueSpec, StreamSpec, Target};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ impl Millstream {
             namespace: "default".to_owned(),
             functions: Vec::new(),
             streams: Vec::new(),
+            queues: Vec::new(),
             mappings: Vec::new(),
         }
     }
@@ -39,7 +40,7 @@ enum Declares {
     Server(String),
 }
 
-/// What a program wants there to be. What exists is kept: streams with their records, mappings with their
+/// What a program wants there to be. What exists is kept: streams with their records, queues with their messages, mappings with their
 /// positions, functions; settings that differ are changed to what is declared.
 #[must_use = "nothing runs before start()"]
 pub struct Builder {
@@ -47,6 +48,7 @@ pub struct Builder {
     namespace: String,
     functions: Vec<(String, FunctionSettings, Declares)>,
     streams: Vec<(String, StreamSpec)>,
+    queues: Vec<(String, Option<QueueSpec>)>,
     mappings: Vec<(String, MappingSettings)>,
 }
 
@@ -69,8 +71,8 @@ impl Builder {
         self
     }
 
-    /// Registers a closure as a function. It gets typed records over shared bytes; an `Err` or a panic fails the
-    /// whole batch, [`Response::failed`] says which records failed. It may take 3 s and run 10 times at once,
+    /// Registers a closure as a function. It gets typed records or messages over shared bytes; an `Err` or a panic fails the
+    /// whole batch, [`Response::failed`] and [`Batch::fail`] say which items failed. It may take 3 s and run 10 times at once,
     /// unless [`Builder::function_settings`] says otherwise.
     pub fn function<F, Fut, R, E>(self, name: impl Into<String>, closure: F) -> Self
     where
@@ -134,7 +136,21 @@ impl Builder {
         self
     }
 
-    /// Connects a stream to a function. The name is the mapping's identity: under the same name it goes on where
+    /// Makes a queue with SQS' defaults, if there is none of this name; a FIFO queue if the name ends with `.fifo`.
+    /// One that exists stays as it is.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.queues.push((name.into(), None));
+        self
+    }
+
+    /// As [`Builder::queue`], with these settings; those of a queue that exists are changed to what is declared here.
+    /// A dead-letter queue has to be declared before the queues that name it, or be there.
+    pub fn queue_with(mut self, name: impl Into<String>, spec: QueueSpec) -> Self {
+        self.queues.push((name.into(), Some(spec)));
+        self
+    }
+
+    /// Connects a stream or a queue to a function. The name is the mapping's identity: under the same name it goes on where
     /// it stood, with the settings declared now.
     pub fn mapping(
         mut self,
@@ -184,6 +200,9 @@ impl Builder {
         for (name, spec) in self.streams {
             declared.stream(&name, spec, &mut problems);
         }
+        for (name, spec) in self.queues {
+            declared.queue(&name, spec, &mut problems);
+        }
         for (name, settings) in self.mappings {
             declared.mapping(&name, &settings, &mut problems);
         }
@@ -208,7 +227,11 @@ mod tests {
             .function("f", closure)
             .stream("a/b", 1)
             .mapping("Upper", |m| m.stream("s").function("f"))
+            .queue("jobs")
+            .queue("jobs")
+            .queue("a b")
             .mapping("empty", |m| m)
+            .mapping("both", |m| m.stream("s").queue("jobs").function("f"))
             .mapping("bad", |m| m.stream("s").function("f").on_failure(""));
         let Err(Invalid(problems)) = builder.declared() else {
             panic!("accepted")
@@ -218,9 +241,12 @@ mod tests {
             "function name 'has space'",
             "function f is declared twice",
             "stream name 'a/b'",
+            "queue jobs is declared twice",
+            "queue name 'a b'",
             "mapping name 'Upper'",
-            "mapping empty: it names no stream",
+            "mapping empty: it names no stream and no queue",
             "mapping empty: it names no function",
+            "mapping both: it names a stream and a queue",
             "mapping bad: stream name ''",
         ];
         assert_eq!(problems.len(), want.len(), "{problems:#?}");

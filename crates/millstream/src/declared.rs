@@ -6,10 +6,11 @@ use crate::mapping::MappingSettings;
 use millstream_engine::manage::{
     FunctionPatch, ManageError, Manager, MappingPatch, NewFunction, NewMapping, TargetPatch,
 };
-use millstream_ports::{StreamChange, StreamError, Streams};
+use millstream_ports::{QueueError, Queues, StreamChange, StreamError, Streams};
 use millstream_types::ids::InvalidName;
 use millstream_types::{
-    Applied, FunctionName, FunctionSpec, MappingName, MappingSpec, Namespace, StreamName, StreamSpec, Target,
+    Applied, FunctionName, FunctionSpec, MappingName, MappingSpec, Namespace, QueueName, QueueSpec, StreamName,
+    StreamSpec, Target,
 };
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(crate) struct Declared {
     pub(crate) namespace: Namespace,
     functions: Vec<(FunctionName, FunctionSpec)>,
     streams: Vec<(StreamName, StreamSpec)>,
+    queues: Vec<(QueueName, Option<QueueSpec>)>,
     mappings: Vec<(MappingName, MappingSpec)>,
 }
 
@@ -64,6 +66,7 @@ impl Declared {
             namespace,
             functions: Vec::new(),
             streams: Vec::new(),
+            queues: Vec::new(),
             mappings: Vec::new(),
         }
     }
@@ -95,6 +98,16 @@ impl Declared {
         }
     }
 
+    /// Without settings: the defaults, and what exists stays as it is.
+    pub(crate) fn queue(&mut self, name: &str, spec: Option<QueueSpec>, problems: &mut Vec<String>) {
+        let Some(name) = checked(QueueName::new(name), problems) else {
+            return;
+        };
+        if unique("queue", &name, &self.queues, problems) {
+            self.queues.push((name, spec));
+        }
+    }
+
     pub(crate) fn mapping(&mut self, name: &str, settings: &MappingSettings, problems: &mut Vec<String>) {
         let spec = settings.spec(name, problems);
         let Some(name) = checked(MappingName::new(name), problems) else {
@@ -111,6 +124,14 @@ impl Declared {
         for (name, spec) in &self.streams {
             let made = stream(&*streams, &self.namespace, name, spec).await;
             made.map_err(|source| StartError::Stream {
+                name: name.to_string(),
+                source,
+            })?;
+        }
+        let queues = assembly.queues();
+        for (name, spec) in &self.queues {
+            let made = queue(&*queues, &self.namespace, name, spec.as_ref()).await;
+            made.map_err(|source| StartError::Queue {
                 name: name.to_string(),
                 source,
             })?;
@@ -152,6 +173,25 @@ async fn stream(
             streams.set(namespace, name, change, None, false).await.map(drop)
         }
         Err(e) => Err(e),
+    }
+}
+
+async fn queue(
+    queues: &dyn Queues,
+    namespace: &Namespace,
+    name: &QueueName,
+    spec: Option<&QueueSpec>,
+) -> Result<(), QueueError> {
+    match (queues.describe(namespace, name).await, spec) {
+        (Err(QueueError::NotFound(_)), spec) => {
+            let spec = spec.cloned().unwrap_or_default();
+            queues.create(namespace, name, spec, false).await.map(drop)
+        }
+        (Ok(found), Some(spec)) if found.spec != *spec => queues
+            .set(namespace, name, spec.clone(), None, false)
+            .await
+            .map(drop),
+        (found, _) => found.map(drop),
     }
 }
 

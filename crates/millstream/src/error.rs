@@ -2,7 +2,7 @@
 
 use crate::system::NoEntropy;
 use millstream_engine::manage::ManageError;
-use millstream_ports::{PutError, StreamError};
+use millstream_ports::{PutError, QueueError, SendError, StreamError};
 use std::fmt;
 
 /// What is wrong with a declaration, all of it.
@@ -52,6 +52,14 @@ pub enum StartError {
         /// Why.
         source: StreamError,
     },
+    /// A declared queue could not be made or changed.
+    #[error("queue {name}: {source}")]
+    Queue {
+        /// Which.
+        name: String,
+        /// Why.
+        source: QueueError,
+    },
     /// A declared function could not be registered.
     #[error("function {name}: {source}")]
     Function {
@@ -74,10 +82,10 @@ pub enum StartError {
 fn hint(e: &ManageError) -> &'static str {
     match e {
         ManageError::Invalid(v) if v.0.iter().any(|v| v.field == "source_arn") => {
-            " (the stream of a mapping is fixed: declare one under a new name, and delete the old one)"
+            " (the source of a mapping is fixed: declare one under a new name, and delete the old one)"
         }
         ManageError::AlreadyExists { .. } => {
-            " (two mappings cannot connect the same stream and function: was it declared under another name before?)"
+            " (two mappings cannot connect the same source and function: was it declared under another name before?)"
         }
         _ => "",
     }
@@ -97,6 +105,20 @@ pub enum PutFailed {
     Name(#[from] millstream_types::ids::InvalidName),
 }
 
+/// Why a message was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendFailed {
+    /// Nothing of the request was stored.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// This message was not stored.
+    #[error(transparent)]
+    Message(#[from] SendError),
+    /// The queue's name cannot exist.
+    #[error(transparent)]
+    Name(#[from] millstream_types::ids::InvalidName),
+}
+
 /// Why waiting makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WaitError {
@@ -106,10 +128,13 @@ pub enum WaitError {
     /// Its stream does not exist, or cannot be looked at.
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// Its queue does not exist, or cannot be looked at.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// The name cannot exist.
     #[error(transparent)]
     Name(#[from] millstream_types::ids::InvalidName),
-    /// Its source is not a stream of the built-in broker.
+    /// Its source is neither a stream nor a queue of the built-in broker.
     #[error("mapping {0} reads a source that cannot tell what is left")]
     Source(String),
 }

@@ -1,4 +1,4 @@
-//! Millstream inside a Rust program: durable streams mapped to closures, with the semantics of AWS Lambda's event
+//! Millstream inside a Rust program: durable streams and queues mapped to closures, with the semantics of AWS Lambda's event
 //! source mappings. Records survive crashes, are batched, retried, split and handled in order per key.
 //!
 //! ```no_run
@@ -32,6 +32,7 @@ mod builder;
 mod declared;
 mod error;
 mod mapping;
+mod message;
 mod running;
 mod system;
 
@@ -44,17 +45,20 @@ mod documents {}
 pub use assembly::{Assembly, AssemblyOptions};
 pub use builder::{Builder, Millstream};
 pub use declared::FunctionSettings;
-pub use error::{Invalid, PutFailed, StartError, WaitError};
+pub use error::{Invalid, PutFailed, SendFailed, StartError, WaitError};
 pub use mapping::MappingSettings;
+pub use message::NewMessage;
 pub use running::Running;
 pub use system::{NoEntropy, SystemClock, SystemEntropy};
 
 pub use millstream_engine::{Shutdown, failpoint, manage, view};
 pub use millstream_ports::{
-    HashKey, PutEntry, PutError, PutReceipt, ShardDescription, StreamDescription, StreamError, Streams,
+    HashKey, PutEntry, PutError, PutReceipt, QueueDescription, QueueError, Queues, SendEntry, SendError,
+    SendReceipt, ShardDescription, StreamDescription, StreamError, Streams,
 };
 pub use millstream_targets::{
     Batch, BoxError, CallContext, HttpOptions, HttpReach, InProcess, Item, JsonEvent, PoolOptions, Response,
 };
 pub use millstream_types as types;
-pub use millstream_types::{Record, StreamSpec};
+pub use millstream_types::queue::Redrive;
+pub use millstream_types::{Message, QueueSpec, Record, StreamSpec};

@@ -1,19 +1,26 @@
 //! A running engine, as the program that embeds it uses it.
 
 use crate::assembly::Assembly;
-use crate::error::{PutFailed, WaitError};
+use crate::error::{PutFailed, SendFailed, WaitError};
+use crate::message::NewMessage;
 use bytes::Bytes;
 use millstream_broker::{MAX_PUT_BYTES, MAX_PUT_ENTRIES};
 use millstream_engine::Shutdown;
 use millstream_engine::manage::{Manager, MappingState};
 use millstream_engine::view::{MappingInspection, ShardActivity, ShardInspection};
-use millstream_ports::{HashKey, PutEntry, PutError, PutReceipt, StreamDescription, Streams};
-use millstream_types::{MappingName, Namespace, Position, StreamName};
+use millstream_ports::{
+    HashKey, PutEntry, PutError, PutReceipt, Queues, SendError, SendReceipt, StreamDescription, Streams,
+};
+use millstream_types::message::attribute_bytes;
+use millstream_types::{MappingName, Namespace, Position, QueueName, StreamName};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long [`Running::shutdown`] waits for running closures.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Most messages, and most bytes of them, in one send.
+const MAX_SEND_ENTRIES: usize = 10;
+const MAX_SEND_BYTES: usize = 1 << 20;
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 const LONGEST_LOOK: Duration = Duration::from_millis(200);
 
@@ -86,6 +93,53 @@ impl Running {
         Ok(answers)
     }
 
+    /// Sends one message; it is on disk when this returns. A text will do, or a [`NewMessage`] with what goes beside it:
+    /// a FIFO queue wants a group.
+    ///
+    /// # Errors
+    /// Any [`SendFailed`].
+    pub async fn send(&self, queue: &str, message: impl Into<NewMessage>) -> Result<SendReceipt, SendFailed> {
+        let name = QueueName::new(queue)?;
+        let entries = vec![message.into().into_entry()];
+        let answers = self.queues().send(&self.namespace, &name, entries).await?;
+        let nothing = || SendError::Unavailable("the broker gave no answer".to_owned());
+        Ok(answers.into_iter().next().unwrap_or_else(|| Err(nothing()))?)
+    }
+
+    /// Sends messages in their order, in as few requests as their limits allow; one answer for each.
+    ///
+    /// # Errors
+    /// If a request as a whole is refused: those before it are stored.
+    pub async fn send_many<M: Into<NewMessage>>(
+        &self,
+        queue: &str,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<Vec<Result<SendReceipt, SendError>>, SendFailed> {
+        let (name, queues) = (QueueName::new(queue)?, self.queues());
+        let (mut answers, mut request, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for message in messages {
+            let entry = message.into().into_entry();
+            let size = entry.body.len() + attribute_bytes(&entry.attributes);
+            if request.len() == MAX_SEND_ENTRIES || (!request.is_empty() && bytes + size > MAX_SEND_BYTES) {
+                let full = std::mem::take(&mut request);
+                answers.extend(queues.send(&self.namespace, &name, full).await?);
+                bytes = 0;
+            }
+            bytes += size;
+            request.push(entry);
+        }
+        if !request.is_empty() {
+            answers.extend(queues.send(&self.namespace, &name, request).await?);
+        }
+        Ok(answers)
+    }
+
+    /// Everything about queues: list, change, purge, receive by hand. Calls take [`Running::namespace`].
+    #[must_use]
+    pub fn queues(&self) -> Arc<dyn Queues> {
+        self.assembly.queues()
+    }
+
     /// Everything about streams: list, split, merge, read by hand. Calls take [`Running::namespace`].
     #[must_use]
     pub fn streams(&self) -> Arc<dyn Streams> {
@@ -104,8 +158,9 @@ impl Running {
         &self.namespace
     }
 
-    /// Returns when the mapping has finished every record that its stream holds: handled or given up. Never
-    /// returns while it is paused, a record fails for ever, or producers are faster; give it a deadline with
+    /// Returns when the mapping has finished every record that its stream holds, handled or given up, or when its
+    /// queue is empty: hidden and delayed messages count as there. Never returns while it is paused, a record fails
+    /// for ever, or producers are faster; give it a deadline with
     /// `tokio::time::timeout`.
     ///
     /// # Errors
@@ -128,6 +183,9 @@ impl Running {
     /// the mapping saw last: a record put a moment ago may not have been read yet.
     async fn idle(&self, inspection: &MappingInspection) -> Result<bool, WaitError> {
         let mapping = &inspection.mapping;
+        if mapping.spec.source.kind().is_queue() {
+            return self.empty(inspection).await;
+        }
         let stream = StreamName::new(mapping.spec.source.resource_name())
             .map_err(|_| WaitError::Source(mapping.name.to_string()))?;
         if inspection.status.state != MappingState::Active {
@@ -143,6 +201,18 @@ impl Running {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the mapping's queue holds nothing.
+    async fn empty(&self, inspection: &MappingInspection) -> Result<bool, WaitError> {
+        let mapping = &inspection.mapping;
+        let queue = QueueName::new(mapping.spec.source.resource_name())
+            .map_err(|_| WaitError::Source(mapping.name.to_string()))?;
+        if inspection.status.state != MappingState::Active {
+            return Ok(false);
+        }
+        let depth = self.queues().describe(&self.namespace, &queue).await?.depth;
+        Ok(depth.visible + depth.in_flight + depth.delayed == 0)
     }
 
     async fn done(&self, stream: &StreamName, shard: &ShardInspection) -> Result<bool, WaitError> {

@@ -71,8 +71,8 @@ fn takes_records(name: &FunctionName) -> ManageError {
     ManageError::Precondition {
         reason: "FUNCTION_TAKES_RECORDS",
         message: format!(
-            "function {name} takes records, not JSON: put a record to a stream that is mapped to it, or call it with \
-             an empty payload"
+            "function {name} takes records, not JSON: put a record to a stream that is mapped to it, send a message to a \
+             queue that is, or call it with an empty payload"
         ),
     }
 }

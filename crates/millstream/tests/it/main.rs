@@ -7,3 +7,4 @@
 mod example;
 mod facade;
 mod http;
+mod queues;
