@@ -136,11 +136,26 @@ async fn a_url_that_breaks_the_rules_is_told_and_one_that_may_not_be_called_wait
         .await
         .unwrap();
     let name = "bill".parse().unwrap();
-    let called = running
-        .manager()
-        .invoke_function(running.namespace(), &name, Bytes::new(), Duration::from_secs(9))
-        .await;
-    let why = called.unwrap_err().to_string();
+    let call = async || {
+        let called = running
+            .manager()
+            .invoke_function(running.namespace(), &name, Bytes::new(), Duration::from_secs(9))
+            .await;
+        called.unwrap_err().to_string()
+    };
+    // A function that was just declared is taken up a moment later.
+    let taken_up = async {
+        loop {
+            let why = call().await;
+            if !why.contains("does not exist") {
+                return why;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let why = tokio::time::timeout(Duration::from_secs(60), taken_up)
+        .await
+        .unwrap();
     assert!(why.contains("127.0.0.1 is not a public address"), "{why}");
     running.shutdown().await;
 }
