@@ -9,8 +9,8 @@ use millstream_engine::manage::{
 use millstream_ports::{QueueError, Queues, StreamChange, StreamError, Streams};
 use millstream_types::ids::InvalidName;
 use millstream_types::{
-    Applied, FunctionName, FunctionSpec, MappingName, MappingSpec, Namespace, QueueName, QueueSpec, StreamName,
-    StreamSpec, Target,
+    Applied, FunctionName, FunctionSpec, MappingName, MappingSpec, Namespace, QueueName, QueueSpec,
+    StreamName, StreamSpec, Target,
 };
 use std::time::Duration;
 
