@@ -1,6 +1,7 @@
 //! Queues as their owners and senders use them.
 
 use super::limits::{check_count, check_spec, check_visibility};
+use super::meta::CursorRow;
 use super::registry::Registry;
 use super::{Queue, detached, rows, send};
 use crate::broker::Broker;
@@ -9,6 +10,7 @@ use millstream_ports::{
     Credit, EntryError, PeekedMessage, QueueDepth, QueueDescription, QueueError, Queues, ReceiveOptions,
     SendEntry, SendError, SendReceipt,
 };
+use millstream_store::schema::Key;
 use millstream_store::{Applied, Batch, Durability};
 use millstream_types::{Message, Namespace, QueueName, QueueSpec, Receipt};
 use std::sync::Arc;
@@ -288,6 +290,10 @@ impl Queue {
             let state = self.present()?;
             let (mut batch, end) = (Batch::new(), state.next);
             rows::delete_messages(&mut batch, self.id, end);
+            // No number is given twice, so that no receipt means another message.
+            let cursor = super::send::row(&CursorRow { next: end });
+            let cursor = cursor.map_err(|e| QueueError::Unavailable(e.to_string()))?;
+            batch.put(&Key::QueueCursor { queue: self.id }, cursor);
             let me = self.me.clone();
             batch.then(move |applied| {
                 if let Some(queue) = me.upgrade().filter(|_| applied == Applied::Yes) {

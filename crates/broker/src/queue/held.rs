@@ -38,6 +38,21 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// A message that a receive looks at for the first time.
+    pub(crate) fn looked_at(sent: Wall, group: Option<Arc<str>>, now: Now) -> Self {
+        Self {
+            phase: Phase::Busy,
+            until: now.mono,
+            until_wall: now.wall,
+            receives: 0,
+            first_received: Wall(0),
+            receipt: 0,
+            received: now.mono,
+            sent,
+            group,
+        }
+    }
+
     pub(crate) fn row(&self) -> HeldRow {
         HeldRow {
             until: self.until_wall,

@@ -103,16 +103,16 @@ fn load_standard(
     };
     // Below the cursor are only gaps and what is held: the search ends at once.
     let fresh = Range::queue(Table::QueueMessage, queue).starting_at(&from);
-    let last = db.last(&fresh)?.and_then(|(key, _)| match Key::decode(&key) {
-        Ok(Key::QueueMessage { number, .. }) => Some(number + 1),
-        _ => None,
-    });
-    let next = last
-        .unwrap_or(0)
-        .max(cursor)
-        .max(held.last().map_or(0, |n| n + 1));
-    let mut lane = Standard::new(cursor, next);
+    let last = db
+        .last(&fresh)?
+        .and_then(|(key, _)| number_of(&key))
+        .map(|number| number + 1);
+    let held_end = held.last().map_or(0, |number| number + 1);
+    let next = last.unwrap_or(0).max(cursor).max(held_end);
     // The stored cursor may be behind what was handed out and deleted since.
+    let first = db.first(&fresh)?.and_then(|(key, _)| number_of(&key));
+    let cursor = first.unwrap_or(next);
+    let mut lane = Standard::new(cursor, next);
     let (mut expected, end) = (cursor, held.last().unwrap_or(cursor).min(cursor + MAX_IN_FLIGHT));
     let received = fresh.below(&Key::QueueMessage { queue, number: end });
     each(db, name, &received, |key, _| {
@@ -123,6 +123,13 @@ fn load_standard(
         Ok(())
     })?;
     Ok((Lane::Standard(lane), next))
+}
+
+fn number_of(key: &[u8]) -> Option<u64> {
+    match Key::decode(key) {
+        Ok(Key::QueueMessage { number, .. }) => Some(number),
+        _ => None,
+    }
 }
 
 fn load_fifo(

@@ -174,7 +174,7 @@ impl Queue {
         let Lane::Standard(lane) = &mut state.lane else {
             return Ok(Vec::new());
         };
-        let most = if lane.has_fresh() { max.div_ceil(2) } else { max };
+        let most = max - lane.fresh_at_hand().min(max / 2);
         let taken: Vec<u64> = std::iter::from_fn(|| lane.returned.pop_first())
             .take(most)
             .collect();
@@ -317,6 +317,8 @@ impl Queue {
             }
             match self.hand_out(state, number, message, handout)? {
                 Fate::HandedOut => handed += 1,
+                // Its row may be there a moment longer: the next look begins behind it.
+                Fate::Gone if handed == 0 => head = Some(number + 1),
                 Fate::Gone => {}
                 Fate::Moves => {
                     moves = true;
@@ -381,7 +383,9 @@ impl Queue {
         if message.head.sent < handout.cutoff {
             self.remove(&mut handout.batch, number, group.as_ref());
             if !state.held.contains(number) {
-                state.held.put(number, new_held(&message, group, now));
+                state
+                    .held
+                    .put(number, Held::looked_at(message.head.sent, group, now));
             }
             state.forget(number);
             return Ok(Fate::Gone);
@@ -397,7 +401,7 @@ impl Queue {
             return Ok(Fate::Moves);
         }
         let receipt = self.host.entropy.next_u64();
-        let mut held = earlier.unwrap_or_else(|| new_held(&message, group.clone(), now));
+        let mut held = earlier.unwrap_or_else(|| Held::looked_at(message.head.sent, group.clone(), now));
         held.phase = Phase::InFlight;
         held.until = now.mono.plus(handout.visibility);
         held.until_wall = now.wall.plus(handout.visibility);
@@ -482,19 +486,5 @@ impl Queue {
                 lane.cursor_not_stored();
             }
         }
-    }
-}
-
-fn new_held(message: &StoredMessage, group: Option<Arc<str>>, now: Now) -> Held {
-    Held {
-        phase: Phase::Busy,
-        until: now.mono,
-        until_wall: now.wall,
-        receives: 0,
-        first_received: Wall(0),
-        receipt: 0,
-        received: now.mono,
-        sent: message.head.sent,
-        group,
     }
 }

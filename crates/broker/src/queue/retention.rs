@@ -51,36 +51,46 @@ impl Queue {
         self.write(batch).await
     }
 
-    /// What came back or is delayed and too old.
+    /// What came back or is delayed and too old. Each is hidden until the disk has answered.
     async fn trim_held(&self) -> Result<u64, QueueError> {
         let mut batch = Batch::new();
-        let removed = {
+        let old: Vec<u64> = {
             let mut state = self.present()?;
             let now = self.host.clock.now();
             state.expire_due(now.mono);
             let cutoff = state.row.cutoff(now.wall);
+            let free = |group: &Option<Arc<str>>| match (&state.lane, group) {
+                (Lane::Fifo(lane), Some(group)) => !lane.is_locked(group),
+                _ => true,
+            };
             let old = state.held.iter().filter(|(_, held)| {
-                held.sent < cutoff && matches!(held.phase, Phase::Visible | Phase::Delayed)
+                let waits = matches!(held.phase, Phase::Visible | Phase::Delayed);
+                held.sent < cutoff && waits && free(&held.group)
             });
             let old: Vec<_> = old
                 .map(|(number, held)| (number, held.group.clone()))
                 .take(STEP)
                 .collect();
-            let free = |group: &Option<Arc<str>>| match (&state.lane, group) {
-                (Lane::Fifo(lane), Some(group)) => !lane.is_locked(group),
-                _ => true,
-            };
-            let old: Vec<_> = old.into_iter().filter(|(_, group)| free(group)).collect();
             for (number, group) in &old {
                 self.remove(&mut batch, *number, group.as_ref());
-                state.forget(*number);
+                state.begin_delete(*number);
             }
-            old.len() as u64
+            old.into_iter().map(|(number, _)| number).collect()
         };
-        if removed > 0 {
-            self.write(batch).await?;
+        if old.is_empty() {
+            return Ok(0);
         }
-        Ok(removed)
+        let written = self.write(batch).await;
+        let mut state = self.lock();
+        for number in &old {
+            match &written {
+                Ok(()) => state.forget(*number),
+                Err(_) => state.give_back(*number),
+            }
+        }
+        drop(state);
+        self.arrivals.notify_one();
+        written.map(|()| old.len() as u64)
     }
 
     fn trim_step(&self) -> Result<(u64, bool), RowError> {
@@ -177,10 +187,12 @@ impl Queue {
         let mut state = self.lock();
         let (mut batch, mut removed, mut head) = (Batch::new(), 0, None);
         for (number, message) in rows.as_ref().map(|(rows, _)| &rows[..]).unwrap_or_default() {
-            head = Some(*number);
             if message.as_ref().is_ok_and(|message| message.head.sent >= cutoff) {
+                head = Some(*number);
                 break;
             }
+            // Its row is there a moment longer: the next look begins behind it.
+            head = Some(*number + 1);
             self.remove(&mut batch, *number, Some(name));
             self.forget_of_group(&mut state, *number, name);
             removed += 1;

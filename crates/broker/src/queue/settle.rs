@@ -84,10 +84,7 @@ impl Queue {
             Phase::Visible => return Err(invalid("the visibility timeout of the message has ended")),
             Phase::Busy | Phase::Delayed => return Err(invalid("the message is being received again")),
         }
-        if let Lane::Standard(lane) = &mut state.lane {
-            lane.returned.remove(&parts.number);
-        }
-        state.held.turn(parts.number, Phase::Deleting);
+        state.begin_delete(parts.number);
         self.remove(batch, parts.number, held.group.as_ref());
         going.push((parts.number, held));
         Ok(())

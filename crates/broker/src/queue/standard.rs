@@ -119,13 +119,14 @@ impl Standard {
         Some((number, message))
     }
 
-    pub(crate) fn has_fresh(&self) -> bool {
-        !self.ahead.is_empty()
+    /// How many messages that were never received are in memory.
+    pub(crate) fn fresh_at_hand(&self) -> usize {
+        self.ahead.len()
     }
 
     /// Whether a receive would find something.
     pub(crate) fn has_any(&self) -> bool {
-        self.has_fresh() || !self.returned.is_empty() || self.read_to < self.committed
+        !self.ahead.is_empty() || !self.returned.is_empty() || self.read_to < self.committed
     }
 
     /// `number` was handed out for the first time; its row is on the way.

@@ -138,6 +138,14 @@ impl State {
         }
     }
 
+    /// The deletion of a held message is on its way to the disk.
+    pub(crate) fn begin_delete(&mut self, number: u64) {
+        if let Lane::Standard(lane) = &mut self.lane {
+            lane.returned.remove(&number);
+        }
+        self.held.turn(number, Phase::Deleting);
+    }
+
     /// A held message is gone.
     pub(crate) fn forget(&mut self, number: u64) {
         let held = self.held.remove(number);

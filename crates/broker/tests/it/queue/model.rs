@@ -49,6 +49,9 @@ struct Run {
     /// By number, which is the body.
     messages: BTreeMap<u64, ModelMessage>,
     receipts: Vec<(u64, Message)>,
+    /// After a restart a standard queue may count messages that were deleted before it, until it has passed them.
+    restarted: bool,
+    deleted: u64,
 }
 
 impl Run {
@@ -66,6 +69,8 @@ impl Run {
             next: 0,
             messages: BTreeMap::new(),
             receipts: Vec::new(),
+            restarted: false,
+            deleted: 0,
         }
     }
 
@@ -93,11 +98,24 @@ impl Run {
                     .unwrap();
                 self.messages.clear();
             }
-            Step::Restart => self.rig = self.rig.reopen().await,
+            Step::Restart => {
+                self.rig = self.rig.reopen().await;
+                self.restarted = true;
+            }
         }
         let hidden = self.messages.values().filter(|m| m.until > self.now).count() as u64;
         let visible = self.messages.len() as u64 - hidden;
-        assert_eq!(self.rig.counts(name).await, (visible, hidden, 0));
+        let slack = if self.restarted && !self.fifo {
+            self.deleted
+        } else {
+            0
+        };
+        let (seen, in_flight, delayed) = self.rig.counts(name).await;
+        assert_eq!((in_flight, delayed), (hidden, 0));
+        assert!(
+            (visible..=visible + slack).contains(&seen),
+            "{seen} are counted, {visible} are visible"
+        );
         self
     }
 
@@ -169,13 +187,15 @@ impl Run {
         let answer = self.rig.delete(Self::name(self.fifo), &[message]).await.remove(0);
         let (number, now, fifo) = (*number, self.now, self.fifo);
         match self.messages.get(&number) {
-            None => assert!(answer.is_ok()),
+            // After a restart its number may stand for a later message, under another receipt.
+            None => assert!(answer.is_ok() || self.restarted),
             Some(model) => {
                 let newest = model.receipt.as_ref() == Some(&message.receipt);
                 let good = newest && (!fifo || model.until > now);
                 assert_eq!(answer.is_ok(), good, "{answer:?}");
                 if good {
                     self.messages.remove(&number);
+                    self.deleted += 1;
                 }
             }
         }

@@ -110,6 +110,7 @@ async fn a_move_of_unknown_outcome_is_in_exactly_one_queue() {
         rig.create("q", spec).await;
         rig.send("q", &["x"]).await;
         rig.receive("q", 1).await;
+        rig.written().await;
         if written {
             rig.faults.fail_after_write(1);
         } else {
