@@ -16,8 +16,8 @@ pub mod schema;
 pub use catalog::CatalogStore;
 pub use codec::{Damaged, StoreError, decode, encode};
 pub use db::{
-    Applied, Batch, Db, DbOptions, DbStats, DiskFull, Faults, FreeSpace, Guard, GuardedError, Health, Hold,
-    NotApplied, OpenError, ReadError, WriteError,
+    Applied, Batch, Db, DbBacklog, DbOptions, DbStats, DiskFull, Faults, FreeSpace, Guard, GuardedError,
+    Health, Hold, NotApplied, OpenError, ReadError, WriteError,
 };
 pub use history::LedgerStore;
 pub use journal::{Journal, JournalOptions};

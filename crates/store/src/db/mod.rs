@@ -22,7 +22,7 @@ pub use errors::{DiskFull, GuardedError, NotApplied, OpenError, ReadError, Write
 pub use faults::{Faults, Hold};
 pub use options::DbOptions;
 pub use space::FreeSpace;
-pub use stats::DbStats;
+pub use stats::{DbBacklog, DbStats};
 
 use crate::schema::Range;
 use bytes::Bytes;
@@ -249,6 +249,18 @@ impl Db {
     #[must_use]
     pub fn stats(&self) -> DbStats {
         self.0.shared.counters.snapshot()
+    }
+
+    /// What waits to be written.
+    #[must_use]
+    pub fn backlog(&self) -> DbBacklog {
+        let (requests, bytes) = self.0.shared.queue.waiting();
+        let busy = self.0.shared.counters.busy();
+        DbBacklog {
+            requests,
+            bytes,
+            busy,
+        }
     }
 
     /// Writes and syncs what is queued and closes the database; every handle's calls are refused from now on.

@@ -188,6 +188,12 @@ impl Queue {
         self.lock().bytes as u64
     }
 
+    /// Batches that wait, and their bytes.
+    pub(super) fn waiting(&self) -> (usize, u64) {
+        let state = self.lock();
+        (state.waiting.len(), state.bytes as u64)
+    }
+
     /// Whether an earlier batch of the token of `guard` is missing.
     pub(super) fn is_broken(&self, guard: &Guard) -> bool {
         guard

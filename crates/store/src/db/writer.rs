@@ -61,7 +61,11 @@ impl Writer {
         loop {
             let sync_due = self.unsynced_since.map(|since| since + self.sync_interval);
             match self.shared.queue.take(sync_due) {
-                Taken::Group(group) => self.write_group(group),
+                Taken::Group(group) => {
+                    self.shared.counters.begin();
+                    self.write_group(group);
+                    self.shared.counters.end(true);
+                }
                 Taken::Nothing => {}
                 Taken::Closed => break,
             }
@@ -69,7 +73,9 @@ impl Writer {
                 .unsynced_since
                 .is_some_and(|since| since.elapsed() >= self.sync_interval)
             {
+                self.shared.counters.begin();
                 self.sync();
+                self.shared.counters.end(false);
             }
         }
         if self.unsynced_since.is_some() {

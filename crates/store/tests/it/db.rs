@@ -5,11 +5,12 @@ use bytes::Bytes;
 use futures::future::join_all;
 use millstream_store::schema::{FORMAT_VERSION, Key, Range, Table};
 use millstream_store::{
-    Applied, Batch, Db, DbOptions, DiskFull, Durability, Guard, GuardedError, Health, NotApplied, OpenError,
-    ReadError, WriteError,
+    Applied, Batch, Db, DbBacklog, DbOptions, DiskFull, Durability, Guard, GuardedError, Health, NotApplied,
+    OpenError, ReadError, WriteError,
 };
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[tokio::test]
 async fn what_was_written_is_read_back_after_a_restart() {
@@ -44,6 +45,29 @@ async fn many_waiting_writers_share_few_syncs() {
     assert_eq!(after.batches - before.batches, 64);
     // The thread may have taken the first before the others came.
     assert!(after.syncs - before.syncs <= 2, "{after:?}");
+}
+
+#[tokio::test]
+async fn what_waits_for_the_writer_is_told() {
+    let test = TestDb::new();
+    let held = test.faults.hold();
+    let first = test.db.write(put(0, "v"), Durability::Synced);
+    while test.db.backlog().requests > 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = test.db.write(put(1, "v"), Durability::Synced);
+    let backlog = test.db.backlog();
+    assert!(
+        backlog.busy.is_some() && backlog.requests == 1 && backlog.bytes > 0,
+        "{backlog:?}"
+    );
+    drop(held);
+    first.await.unwrap();
+    second.await.unwrap();
+    while test.db.backlog() != DbBacklog::default() {
+        tokio::task::yield_now().await;
+    }
+    assert!(test.db.stats().group_time > Duration::ZERO);
 }
 
 #[tokio::test]
