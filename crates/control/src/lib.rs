@@ -1,4 +1,5 @@
-//! The gRPC front door: `millstream.v1` over the engine's [`Manager`] and the broker's [`Streams`] and [`Queues`].
+//! The front doors: gRPC, `millstream.v1` over the engine's [`Manager`] and the broker's [`Streams`] and [`Queues`]; and
+//! the operations port ([`ops`]).
 //!
 //! The types generated from `proto/` never leave this crate: `convert` turns them into domain types on the way in
 //! and back on the way out, and reports every field it cannot turn, not only the first. What may be done is
@@ -9,6 +10,7 @@ mod convert;
 mod guard;
 mod incoming;
 mod names;
+pub mod ops;
 mod page;
 mod refusal;
 mod server;

@@ -8,6 +8,7 @@ use millstream_ports::{
     EntryError, MAX_ENTRIES, MAX_WAIT, MessageState, PeekedMessage, ReceiveOptions, SendEntry, SendError,
     SendReceipt,
 };
+use millstream_telemetry::origin::TRACEPARENT;
 use millstream_types::message::{AttributeValue, MessageAttribute};
 use millstream_types::queue::MAX_VISIBILITY_SECONDS;
 use millstream_types::{Message, Receipt, Wall};
@@ -60,6 +61,11 @@ fn entry(at: &str, m: v1::SendMessagesEntry, refusals: &mut Refusals) -> Option<
         trace_header: some(m.aws_trace_header),
         trace: trace?,
     })
+}
+
+/// Whether a message brings a trace of its own, in any of its forms.
+pub(crate) fn has_trace(entry: &SendEntry) -> bool {
+    entry.trace.is_some() || entry.trace_header.is_some() || entry.attributes.contains_key(TRACEPARENT)
 }
 
 /// Longer than 15 minutes is the message's own fault, which the broker tells.

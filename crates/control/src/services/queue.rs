@@ -1,6 +1,6 @@
 //! `QueueService` over the broker.
 
-use crate::convert::{message, queue as convert};
+use crate::convert::{message, queue as convert, trace};
 use crate::guard::Deadline;
 use crate::refusal::{Refusal, Refusals};
 use crate::{names, page, status};
@@ -110,9 +110,13 @@ impl v1::queue_service_server::QueueService for BrokerQueues {
         &self,
         request: Request<v1::SendMessagesRequest>,
     ) -> Answer<v1::SendMessagesResponse> {
+        let call = trace::of_call(request.metadata());
         let r = request.into_inner();
         let (namespace, name) = name("queue", &r.queue)?;
-        let entries = message::entries(r.messages).map_err(Refusals::into_status)?;
+        let mut entries = message::entries(r.messages).map_err(Refusals::into_status)?;
+        for entry in entries.iter_mut().filter(|entry| !message::has_trace(entry)) {
+            entry.trace = call.clone();
+        }
         let results = self.0.send(&namespace, &name, entries).await.map_err(failed)?;
         Ok(Response::new(message::send_response(results)))
     }

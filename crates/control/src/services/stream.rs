@@ -1,6 +1,6 @@
 //! `StreamService` over the broker.
 
-use crate::convert::stream as convert;
+use crate::convert::{stream as convert, trace};
 use crate::refusal::{Refusal, Refusals};
 use crate::{names, page, status};
 use millstream_api::v1;
@@ -131,9 +131,13 @@ impl v1::stream_service_server::StreamService for BrokerStreams {
     }
 
     async fn put_records(&self, request: Request<v1::PutRecordsRequest>) -> Answer<v1::PutRecordsResponse> {
+        let call = trace::of_call(request.metadata());
         let r = request.into_inner();
         let (namespace, name) = name("stream", &r.stream)?;
-        let entries = convert::entries(r.records).map_err(Refusals::into_status)?;
+        let mut entries = convert::entries(r.records).map_err(Refusals::into_status)?;
+        for entry in &mut entries {
+            entry.trace = entry.trace.take().or_else(|| call.clone());
+        }
         let results = self
             .0
             .put(&namespace, &name, entries)

@@ -8,6 +8,7 @@ mod functions;
 mod history;
 mod limits;
 mod mappings;
+mod ops;
 mod queues;
 mod reflection;
 mod streams;

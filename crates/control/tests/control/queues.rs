@@ -67,6 +67,48 @@ fn bodies(messages: &[v1::QueueMessage]) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn messages_have_their_own_trace_or_that_of_the_call() {
+    let trace = |span: char| {
+        let span = span.to_string().repeat(16);
+        format!("00-0af7651916cd43dd8448eb211c80319c-{span}-01")
+    };
+    let w = world().await;
+    let mut request = send(&["context", "header", "attribute", "none"]);
+    request.messages[0].trace_context = Some(v1::TraceContext {
+        traceparent: trace('1'),
+        ..Default::default()
+    });
+    request.messages[1].aws_trace_header = "Root=1-5759e988-bd862e3fe1be46a994272793".into();
+    let value = v1::message_attribute::Value::StringValue(trace('3'));
+    request.messages[2].attributes.insert(
+        "traceparent".into(),
+        v1::MessageAttribute {
+            data_type: "String".into(),
+            value: Some(value),
+        },
+    );
+    let mut traced = Request::new(request);
+    traced
+        .metadata_mut()
+        .insert("traceparent", trace('4').parse().unwrap());
+    w.queues().send_messages(traced).await.unwrap();
+    let received = w
+        .queues()
+        .receive_messages(receive(10))
+        .await
+        .unwrap()
+        .into_inner();
+    let traces = received
+        .messages
+        .into_iter()
+        .map(|m| m.trace_context.map(|t| t.traceparent));
+    assert_eq!(
+        traces.collect::<Vec<_>>(),
+        [Some(trace('1')), None, None, Some(trace('4'))]
+    );
+}
+
+#[tokio::test]
 async fn queues_are_administered() {
     let w = World::start().await;
     let mut client = w.queues();

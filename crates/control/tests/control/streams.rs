@@ -31,6 +31,36 @@ fn read(page_size: i32, page_token: &str) -> v1::ReadRecordsRequest {
 }
 
 #[tokio::test]
+async fn records_have_their_own_trace_or_that_of_the_call() {
+    let trace = |span: char| {
+        let span = span.to_string().repeat(16);
+        format!("00-0af7651916cd43dd8448eb211c80319c-{span}-01")
+    };
+    let w = World::start().await;
+    let mut client = w.streams();
+    let mut request = put(&[1, 1]);
+    request.records[0].trace_context = Some(v1::TraceContext {
+        traceparent: trace('1'),
+        ..Default::default()
+    });
+    let mut traced = tonic::Request::new(request);
+    traced
+        .metadata_mut()
+        .insert("traceparent", trace('2').parse().unwrap());
+    client.put_records(traced).await.unwrap();
+    client.put_records(put(&[1])).await.unwrap();
+    let page = client.read_records(read(9, "")).await.unwrap().into_inner();
+    let traces = page
+        .records
+        .into_iter()
+        .map(|r| r.trace_context.map(|t| t.traceparent));
+    assert_eq!(
+        traces.collect::<Vec<_>>(),
+        [Some(trace('1')), Some(trace('2')), None]
+    );
+}
+
+#[tokio::test]
 async fn what_is_put_is_read_page_by_page() {
     let w = World::start().await;
     let mut client = w.streams();
