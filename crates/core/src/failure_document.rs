@@ -35,6 +35,23 @@ pub fn failure_document(discard: &Discard) -> Bytes {
     document.into()
 }
 
+/// How many records a document of [`failure_document`] is about.
+#[must_use]
+pub fn records_of(document: &[u8]) -> u64 {
+    // Within a JSON text this can only be the member: in a value its quotes would be escaped.
+    const MEMBER: &[u8] = br#""batchSize":"#;
+    let Some(at) = document.windows(MEMBER.len()).position(|w| w == MEMBER) else {
+        return 0;
+    };
+    let digits = document
+        .iter()
+        .skip(at + MEMBER.len())
+        .take_while(|c| c.is_ascii_digit());
+    digits.fold(0, |n: u64, c| {
+        n.saturating_mul(10).saturating_add(u64::from(c - b'0'))
+    })
+}
+
 /// `"startSequenceNumber":…,"batchSize":…,`; none for a batch without records.
 fn batch_range(discard: &Discard) -> Option<String> {
     Some(format!(
@@ -141,6 +158,7 @@ mod tests {
             let expected = format!("{}{expected}{BATCH_INFO}", request_context(condition.as_str()));
             assert_eq!(document, expected);
             assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
+            assert_eq!(records_of(&document), 3);
         }
     }
 
@@ -160,5 +178,6 @@ mod tests {
             r#""streamArn":"arn:aws:kinesis:us-east-1:000000000000:stream/\"s\""}}"#
         );
         assert!(document.ends_with(info), "{document}");
+        assert_eq!(records_of(document.as_bytes()), 0);
     }
 }

@@ -27,6 +27,8 @@ pub enum Verdict {
     FailedFrom {
         /// The first reported record, as an index into the batch; 0 means no progress.
         index: usize,
+        /// How many records were reported.
+        reported: usize,
         /// For a failure document.
         response: ResponseContext,
     },
@@ -114,10 +116,15 @@ fn index_of<T: Sequenced>(id: &str, batch: &[T]) -> Option<usize> {
 fn of_report(report: Report) -> Verdict {
     match report {
         Report::NoFailure => Verdict::Done,
-        Report::Listed(listed) => Verdict::FailedFrom {
-            index: listed.into_iter().min().unwrap_or(0),
-            response: response(None),
-        },
+        Report::Listed(mut listed) => {
+            listed.sort_unstable();
+            listed.dedup();
+            Verdict::FailedFrom {
+                index: listed.first().copied().unwrap_or(0),
+                reported: listed.len(),
+                response: response(None),
+            }
+        }
         Report::Invalid(why) => failed(&why, None),
     }
 }

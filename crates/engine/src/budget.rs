@@ -63,9 +63,14 @@ impl ByteBudget {
         }
     }
 
+    /// Bytes that are taken, and how many may be.
+    pub(crate) fn use_and_limit(&self) -> (usize, usize) {
+        (self.used.load(Ordering::Acquire), self.limit)
+    }
+
     #[cfg(test)]
     fn used(&self) -> usize {
-        self.used.load(Ordering::Acquire)
+        self.use_and_limit().0
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::context::Context;
 use crate::task::{Owned, Timer};
 use futures::future::join_all;
+use millstream_core::failure_document::records_of;
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_ports::{DeliverError, Delivery};
 use millstream_types::durable::OutboxEntry;
@@ -162,7 +163,7 @@ async fn sweep(context: &Context, mut resting: Vec<DestinationKey>) -> Swept {
         after = Some(last.discard);
         let due = page.iter().filter(|entry| !resting.contains(&key(entry)));
         let results =
-            join_all(due.map(|entry| async move { (key(entry), deliver(context, entry).await) })).await;
+            join_all(due.map(|entry| async move { (key(entry), delivered(context, entry).await) })).await;
         for (destination, result) in results {
             match result {
                 Ok(()) => *swept.delivered.entry(destination).or_default() += 1,
@@ -177,6 +178,15 @@ async fn sweep(context: &Context, mut resting: Vec<DestinationKey>) -> Swept {
 
 fn key(entry: &OutboxEntry) -> DestinationKey {
     (entry.namespace.clone(), entry.destination.clone())
+}
+
+async fn delivered(context: &Context, entry: &OutboxEntry) -> Result<(), DeliverError> {
+    deliver(context, entry).await?;
+    // A mapping that is gone has no counts any more.
+    if let Some(meter) = context.board.meter(entry.mapping) {
+        meter.delivered.add(records_of(&entry.document));
+    }
+    Ok(())
 }
 
 async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<(), DeliverError> {

@@ -52,6 +52,19 @@ impl Pools {
             .map_or_else(|_| PoolStatus::default(), |pool| pool.invoker.status())
     }
 
+    /// What runs behind every function that can be called.
+    pub(crate) fn statuses(&self) -> Vec<(FunctionKey, PoolStatus)> {
+        let pools: Vec<(FunctionKey, Pool)> = self
+            .lock()
+            .iter()
+            .filter_map(|(key, pool)| Some((key.clone(), pool.as_ref().ok()?.clone())))
+            .collect();
+        pools
+            .into_iter()
+            .map(|(key, pool)| (key, pool.invoker.status()))
+            .collect()
+    }
+
     fn replace(&self, key: &FunctionKey, pool: Option<Result<Pool, String>>) -> Option<Pool> {
         let mut pools = self.lock();
         let old = match pool {

@@ -5,6 +5,7 @@
 //! The tree: the node's root holds a lease keeper, a courier for failure documents, one pool per function, and
 //! one supervisor per mapping, which holds one consumer per leased shard, which spawns one worker per attempt.
 
+mod attempt;
 mod board;
 mod budget;
 mod context;
@@ -15,6 +16,8 @@ mod gate;
 mod keeper;
 pub mod manage;
 mod mapping;
+mod meter;
+mod metrics;
 mod node;
 mod queue;
 mod session;
@@ -23,4 +26,5 @@ mod task;
 pub mod view;
 
 pub use context::NodePorts;
+pub use metrics::NodeMetrics;
 pub use node::{Node, NodeOptions, Shutdown, StartError};

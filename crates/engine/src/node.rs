@@ -10,6 +10,7 @@ use crate::budget::ByteBudget;
 use crate::context::{Context, NodePorts};
 use crate::functions::Pools;
 use crate::gate::Gates;
+use crate::metrics::NodeMetrics;
 use crate::session::Session;
 use crate::view::Live;
 use actor::NodeActor;
@@ -91,6 +92,12 @@ impl Node {
             context: self.context.clone(),
             root: self.root.clone(),
         })
+    }
+
+    /// What it tells of itself; of every shard besides every mapping, if `per_shard`.
+    #[must_use]
+    pub fn metrics(&self, per_shard: bool) -> NodeMetrics {
+        NodeMetrics::new(self.context.clone(), per_shard)
     }
 
     /// Starts nothing more, lets what runs end within `deadline`, stores everything, and ends all processes.

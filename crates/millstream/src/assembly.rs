@@ -1,6 +1,7 @@
 //! The composition root: opens store, broker and targets, and starts the engine over them; stops them in order.
 
 use crate::error::StartError;
+use crate::metrics::Metrics;
 use crate::system::{SystemClock, SystemEntropy};
 use millstream_broker::Broker;
 use millstream_engine::manage::{Manager, ManagerPorts};
@@ -138,6 +139,12 @@ impl Assembly {
     #[must_use]
     pub fn queues(&self) -> Arc<dyn Queues> {
         Arc::new(self.broker.clone())
+    }
+
+    /// What it tells of itself; of every shard besides every mapping, if `per_shard`.
+    #[must_use]
+    pub fn metrics(&self, per_shard: bool) -> Metrics {
+        Metrics::new(self.node.metrics(per_shard), self.db.clone())
     }
 
     /// Starts nothing more, lets running attempts end within `deadline`, ends function processes, stores all

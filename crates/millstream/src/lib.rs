@@ -33,6 +33,7 @@ mod declared;
 mod error;
 mod mapping;
 mod message;
+mod metrics;
 mod running;
 mod system;
 
@@ -48,6 +49,7 @@ pub use declared::FunctionSettings;
 pub use error::{Invalid, PutFailed, SendFailed, StartError, WaitError};
 pub use mapping::MappingSettings;
 pub use message::NewMessage;
+pub use metrics::Metrics;
 pub use running::Running;
 pub use system::{NoEntropy, SystemClock, SystemEntropy};
 
@@ -56,6 +58,7 @@ pub use millstream_ports::{
     HashKey, PutEntry, PutError, PutReceipt, QueueDescription, QueueError, Queues, SendEntry, SendError,
     SendReceipt, ShardDescription, StreamDescription, StreamError, Streams,
 };
+pub use millstream_store::Health;
 pub use millstream_targets::{
     Batch, BoxError, CallContext, HttpOptions, HttpReach, InProcess, Item, JsonEvent, PoolOptions, Response,
 };

@@ -80,12 +80,6 @@ impl Event {
         if let Some(mapping) = &self.mapping {
             put(&mut headers, MAPPING, &mapping.to_string());
         }
-        if let Some(trace) = &self.trace {
-            put(&mut headers, TRACEPARENT, &trace.traceparent);
-            if let Some(state) = &trace.tracestate {
-                put(&mut headers, TRACESTATE, state);
-            }
-        }
         if let Some(id) = self.amazon_trace_id() {
             put(&mut headers, TRACE_ID, &id);
         }
@@ -98,6 +92,12 @@ impl Event {
         put(&mut headers, REQUEST_ID, &self.id_text);
         put(&mut headers, FUNCTION_ARN, &self.function_arn);
         put(&mut headers, IDEMPOTENCY_KEY, &self.idempotency_key);
+        if let Some(trace) = &self.trace {
+            put(&mut headers, TRACEPARENT, &trace.traceparent);
+            if let Some(state) = &trace.tracestate {
+                put(&mut headers, TRACESTATE, state);
+            }
+        }
         headers.insert(DEADLINE, HeaderValue::from(deadline_ms));
         headers.insert(ATTEMPT, HeaderValue::from(self.attempt));
         if let Some(epoch) = self.epoch {
@@ -200,7 +200,30 @@ pub(crate) mod tests {
         assert!(text("Lambda-Runtime-Trace-Id").unwrap().starts_with("Root=1-"));
         assert_eq!(text("Millstream-Attempt").as_deref(), Some("2"));
         assert_eq!(text("Millstream-Lease-Epoch").as_deref(), Some("7"));
+        assert_eq!(text("traceparent"), None);
     }
+
+    #[test]
+    fn a_runtime_gets_a_trace_in_both_forms() {
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let traced = Invocation {
+            trace: Some(TraceContext {
+                traceparent: parent.into(),
+                tracestate: Some("a=1".into()),
+            }),
+            ..invocation(5)
+        };
+        let headers = Event::new(traced).unwrap().runtime_headers(0);
+        let amazon = "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
+        for (name, value) in [
+            ("lambda-runtime-trace-id", amazon),
+            ("traceparent", parent),
+            ("tracestate", "a=1"),
+        ] {
+            assert_eq!(headers[name], value);
+        }
+    }
+
     #[test]
     fn a_post_carries_what_a_server_needs_and_a_trace_only_if_there_is_one() {
         let mut sent = invocation(5);

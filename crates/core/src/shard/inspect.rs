@@ -44,12 +44,8 @@ pub struct ShardSnapshot {
     pub checkpoint: Position,
     /// How far it has been read.
     pub read_through: Option<Mark>,
-    /// How far reading is behind the newest record, in ms; none before the first page.
-    pub lag_ms: Option<u64>,
-    /// Records not yet read, where known.
-    pub lag_records: Option<u64>,
-    /// When the oldest record that was read and is not finished arrived at the source.
-    pub oldest_unfinished: Option<Wall>,
+    /// How far it is behind.
+    pub lag: ShardLag,
     /// Records read and not finished.
     pub held_records: u64,
     /// Whether a lane has records left at the source.
@@ -62,6 +58,27 @@ pub struct ShardSnapshot {
     pub counters: Counters,
     /// Whether the last attempt failed; none before the first.
     pub last_attempt_failed: Option<bool>,
+}
+
+/// How far a shard is behind, now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardLag {
+    /// How far reading is behind the newest record, in ms; none before the first page.
+    pub lag_ms: Option<u64>,
+    /// When the oldest record that was read and is not finished arrived at the source.
+    pub oldest_unfinished: Option<Wall>,
+    /// Records that are not finished, read or not; none if not known, as while a lane has records left at the source.
+    pub records: Option<u64>,
+}
+
+impl ShardLag {
+    /// How old the oldest record is that is not finished, or how far reading is behind, in ms at `now`; none if not
+    /// known.
+    #[must_use]
+    pub fn age_ms(&self, now: Wall) -> Option<u64> {
+        let oldest = self.oldest_unfinished.map(|at| now.0.saturating_sub(at.0));
+        oldest.max(self.lag_ms)
+    }
 }
 
 /// One lane of a shard.
@@ -110,11 +127,9 @@ impl ShardMachine {
         ShardSnapshot {
             checkpoint: self.stored.checkpoint,
             read_through: through,
-            lag_ms: self.cursors.lag_ms,
-            lag_records: self.cursors.lag_records,
-            oldest_unfinished: self.lanes.iter().filter_map(oldest).min(),
-            held_records: self.lanes.iter().map(held).sum(),
-            lagging: self.lanes.iter().any(|l| l.lagging.is_some()),
+            lag: self.lag(),
+            held_records: self.held_records(),
+            lagging: self.lagging(),
             buffered_bytes: self.buffered_bytes() as u64,
             lanes: self
                 .lanes
@@ -125,6 +140,28 @@ impl ShardMachine {
             counters: self.counters,
             last_attempt_failed: self.last_attempt_failed,
         }
+    }
+
+    /// How far it is behind; what of its inside is worth to be told after every input.
+    #[must_use]
+    pub fn lag(&self) -> ShardLag {
+        ShardLag {
+            lag_ms: self.cursors.lag_ms,
+            oldest_unfinished: self.lanes.iter().filter_map(oldest).min(),
+            records: self
+                .cursors
+                .lag_records
+                .filter(|_| !self.lagging())
+                .map(|unread| unread + self.held_records()),
+        }
+    }
+
+    fn held_records(&self) -> u64 {
+        self.lanes.iter().map(held).sum()
+    }
+
+    fn lagging(&self) -> bool {
+        self.lanes.iter().any(|l| l.lagging.is_some())
     }
 
     /// Bytes of records held in memory, as they will be in events.

@@ -31,6 +31,6 @@ pub(crate) use batch::window_end;
 pub use commits::{CommitOrder, CommitToken};
 pub use config::{Identity, Limits, ShardConfig};
 pub use cursors::{Cursor, PageIn, ReadOrder};
-pub use inspect::{BatchInspection, Counters, LaneInspection, ShardSnapshot};
+pub use inspect::{BatchInspection, Counters, LaneInspection, ShardLag, ShardSnapshot};
 pub use machine::{Action, AttemptOrder, AttemptReport, AttemptToken, ShardMachine, StopReason};
 pub use persist::stored_checkpoint;

@@ -457,7 +457,7 @@ impl SupervisorState {
             conditions: self.conditions.list(),
             last_processing_result: self.last.text().to_owned(),
         };
-        self.args.context.board.publish(mapping.id, observed);
+        self.args.context.board.publish(mapping, observed);
     }
 
     fn inspect(&self, reply: RpcReplyPort<Vec<ShardInspection>>) {

@@ -1,5 +1,6 @@
 //! Calls of a queue, each with a deadline of its own: what comes back is an answer for every entry.
 
+use crate::meter::{Meter, Operation};
 use millstream_core::event::QueueEventShape;
 use millstream_core::queue::{
     DeleteOrder, EntryAnswer, ReceiveFault, ReceiveOrder, Received, VisibilityOrder,
@@ -18,6 +19,7 @@ pub(super) struct Calls {
     pub(super) source: Arc<dyn QueueSource>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) shape: Arc<QueueEventShape>,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl Calls {
@@ -28,6 +30,7 @@ impl Calls {
         order: ReceiveOrder,
         cut: oneshot::Receiver<()>,
     ) -> Result<Vec<Received>, ReceiveFault> {
+        self.meter.requested(Operation::Receive);
         let hung = self.late(order.wait);
         let received = tokio::select! {
             biased;
@@ -45,11 +48,13 @@ impl Calls {
     }
 
     pub(super) async fn delete(&self, order: &DeleteOrder) -> Vec<EntryAnswer> {
+        self.meter.requested(Operation::Delete);
         let call = self.source.delete(&order.receipts);
         self.answers(order.receipts.len(), call).await
     }
 
     pub(super) async fn change_visibility(&self, order: &VisibilityOrder) -> Vec<EntryAnswer> {
+        self.meter.requested(Operation::ChangeVisibility);
         let call = self.source.change_visibility(&order.entries);
         self.answers(order.entries.len(), call).await
     }

@@ -2,7 +2,8 @@
 
 use super::calls::Calls;
 use super::worker::{Job, QueueWorker};
-use crate::board::ShardGauge;
+use crate::attempt::Observer;
+use crate::board::{Gauge, Reading, Totals};
 use crate::budget::Reservation;
 use crate::context::Context;
 use crate::failpoint;
@@ -20,7 +21,7 @@ use millstream_types::function::function_arn;
 use millstream_types::{Mapping, ShardId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -77,7 +78,7 @@ pub(crate) struct QueueState {
     workers: BTreeMap<ActorId, OrderId>,
     timer: Timer,
     held: Reservation,
-    gauge: Arc<Mutex<ShardGauge>>,
+    gauge: Gauge,
     health: Health,
     /// Whether the supervisor was told that the function cannot be reached; none if it was told nothing yet.
     unreachable: Option<bool>,
@@ -98,6 +99,8 @@ impl Actor for QueueConsumer {
     ) -> Result<QueueState, ActorProcessingErr> {
         let (context, mapping) = (args.context.clone(), &args.mapping);
         let config = QueueConfig::new(mapping.generation, &mapping.spec, args.visibility_timeout);
+        let (gauge, meter) = context.board.consumer(mapping, &args.place);
+        context.board.consumes(mapping.id, args.source.clone());
         let job = Job {
             context: context.clone(),
             namespace: mapping.namespace.clone(),
@@ -107,13 +110,14 @@ impl Actor for QueueConsumer {
             function_arn: function_arn(&mapping.spec.function).into(),
             report_item_failures: mapping.spec.report_batch_item_failures,
             shape: config.shape.clone(),
+            observer: Observer::new(mapping, None, meter.clone()),
         };
         let calls = Calls {
             source: args.source.clone(),
             clock: context.ports.clock.clone(),
             shape: config.shape.clone(),
+            meter,
         };
-        let gauge = context.board.gauge(mapping.id, &args.place);
         let machine = QueueMachine::new(config, context.ports.entropy.next_u128(), context.now());
         Ok(QueueState {
             machine,
@@ -208,6 +212,8 @@ impl QueueState {
             QueueMsg::Shown(id, answers) => machine.on_visibility(id, &answers, now, &mut out),
             QueueMsg::Source(source, timeout) => {
                 machine.set_visibility_timeout(timeout);
+                let board = &self.args.context.board;
+                board.consumes(self.args.mapping.id, source.clone());
                 self.calls.source = source;
             }
             QueueMsg::Tick => {
@@ -301,9 +307,17 @@ impl QueueState {
 
     /// After every input: memory, counts, health, and the next deadline.
     fn publish(&mut self, myself: &ActorRef<QueueMsg>) {
-        self.held.set(self.machine.buffered_bytes());
-        let counters = self.machine.counters().common();
-        self.gauge.lock().unwrap_or_else(PoisonError::into_inner).counters = counters;
+        let (counters, buffered) = (self.machine.counters(), self.machine.buffered_bytes());
+        self.held.set(buffered);
+        self.gauge.publish(Reading {
+            totals: Totals {
+                counters: counters.common(),
+                dropped: 0,
+                deleted: counters.deleted,
+            },
+            lag: None,
+            buffered_bytes: buffered as u64,
+        });
         let now = self.args.context.now();
         if let Some(failed) = self.health.news(self.machine.last_attempt_failed(), now.mono) {
             self.tell(ShardEvent::Health { failed });

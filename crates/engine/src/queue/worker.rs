@@ -1,13 +1,16 @@
 //! Runs one attempt of one batch of messages, reports it, and ends.
 
 use super::consumer::QueueMsg;
+use crate::attempt::{Judged, Observer, Running};
 use crate::context::Context;
 use millstream_core::event::QueueEventShape;
 use millstream_core::queue::{AttemptOrder, AttemptReport};
 use millstream_core::verdict::{QueueVerdict, queue_verdict};
 use millstream_ports::Body;
+use millstream_telemetry::attempt::Call;
+use millstream_telemetry::origin::Origin;
 use millstream_types::{
-    FunctionName, Invocation, MappingId, MappingName, Message, Namespace, Outcome, Payload,
+    FunctionName, Invocation, MappingId, MappingName, Message, Namespace, Now, Outcome, Payload, TraceContext,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -26,6 +29,7 @@ pub(super) struct Job {
     pub(super) function_arn: Arc<str>,
     pub(super) report_item_failures: bool,
     pub(super) shape: Arc<QueueEventShape>,
+    pub(super) observer: Observer,
 }
 
 /// One attempt.
@@ -84,7 +88,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
         Body::Records => Payload::Messages(order.messages.clone()),
         Body::Json => Payload::Json(job.shape.encode(&order.messages)),
     };
-    let invocation = Invocation {
+    let mut invocation = Invocation {
         function_arn: job.function_arn.clone(),
         payload,
         request_id: order.request_id,
@@ -100,6 +104,8 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
         // Held until the drain that follows the closing of the gate gives the messages back.
         return QueueMsg::Held(order.id);
     }
+    let (running, trace) = observe(job, &order, now);
+    invocation.trace = trace;
     let outcome = tokio::select! {
         outcome = pool.invoker.invoke(invocation) => outcome,
         () = hung => Outcome::Timeout { after: pool.timeout },
@@ -109,7 +115,27 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
         _ => None,
     };
     let verdict = queue_verdict(&outcome, &order.messages, job.report_item_failures);
+    let judged = Judged::of_queue(&outcome, &verdict, order.messages.len());
+    running.end(&outcome, &judged, job.context.now().mono);
     QueueMsg::Attempt(report(verdict), unreachable)
+}
+
+/// Begins what is observed of the attempt: it is sent now.
+fn observe<'a>(job: &'a Job, order: &AttemptOrder, now: Now) -> (Running<'a>, Option<TraceContext>) {
+    let messages = &order.messages;
+    let call = Call {
+        request_id: order.request_id,
+        attempt: receives(messages),
+        records: messages.len(),
+        lane: None,
+    };
+    let origins = messages.iter().map(Origin::of_message);
+    let (running, trace) = job.observer.begin(&call, origins, now.mono);
+    if let Some(span) = running.span() {
+        let of_fifo = messages.iter().filter(|m| m.system.fifo.is_some());
+        span.message_groups(of_fifo.filter_map(|m| m.system.group.as_deref()));
+    }
+    (running, trace)
 }
 
 /// A queue counts attempts per message; a batch is at the attempt of its message that was received most often.

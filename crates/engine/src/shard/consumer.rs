@@ -3,12 +3,14 @@
 use super::feed::{Feed, FeedArgs};
 use super::health::Health;
 use super::worker::{BatchWorker, Job};
-use crate::board::ShardGauge;
+use crate::attempt::Observer;
+use crate::board::{Gauge, Reading, Totals};
 use crate::budget::Reservation;
 use crate::context::Context;
 use crate::failpoint;
 use crate::keeper::{Acquired, KeeperMsg};
 use crate::mapping::MappingMsg;
+use crate::meter::Meter;
 use crate::session::HeldLease;
 use crate::task::Timer;
 use crate::view::{ShardActivity, ShardInspection};
@@ -23,7 +25,7 @@ use millstream_types::function::function_arn;
 use millstream_types::{Mapping, Position, ShardId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// What a consumer is told.
@@ -98,7 +100,8 @@ pub(crate) struct ConsumerState {
     workers: BTreeMap<ActorId, AttemptToken>,
     timer: Timer,
     held: Reservation,
-    gauge: Arc<Mutex<ShardGauge>>,
+    gauge: Gauge,
+    meter: Arc<Meter>,
     health: Health,
     unreachable: bool,
     last_error: Option<String>,
@@ -130,7 +133,7 @@ impl Actor for ShardConsumer {
             &mapping.spec,
             args.shard.clone(),
         );
-        let gauge = args.context.board.gauge(mapping.id, &args.shard);
+        let (gauge, meter) = args.context.board.consumer(mapping, &args.shard);
         let held = Reservation::none(&args.context.budget);
         Ok(ConsumerState {
             args,
@@ -143,6 +146,7 @@ impl Actor for ShardConsumer {
             timer: Timer::default(),
             held,
             gauge,
+            meter,
             health: Health::default(),
             unreachable: false,
             last_error: None,
@@ -228,6 +232,7 @@ impl ConsumerState {
             report_item_failures: mapping.spec.report_batch_item_failures,
             shape: self.config.shape.clone(),
             lease: lease.clone(),
+            observer: Observer::new(mapping, Some(&self.args.shard), self.meter.clone()),
         };
         tracing::debug!(
             mapping = %mapping.id, shard = %self.args.shard, epoch = lease.lease.epoch.0, resumed = record.is_some(),
@@ -331,6 +336,7 @@ impl ConsumerState {
             shard: self.args.shard.clone(),
             lanes: self.config.lanes,
             shape: self.config.shape.clone(),
+            meter: self.meter.clone(),
             consumer: myself.clone(),
         };
         let feed = self
@@ -420,9 +426,18 @@ impl ConsumerState {
     /// After every input: memory, counts, health, and the next deadline.
     fn publish(&mut self, myself: &ActorRef<ShardMsg>) {
         let Some(owned) = &self.owned else { return };
-        self.held.set(owned.machine.buffered_bytes());
-        let counters = owned.machine.counters();
-        self.gauge.lock().unwrap_or_else(PoisonError::into_inner).counters = counters;
+        let (counters, buffered) = (owned.machine.counters(), owned.machine.buffered_bytes());
+        self.held.set(buffered);
+        let heard = self.args.mapping.spec.on_failure.is_some();
+        self.gauge.publish(Reading {
+            totals: Totals {
+                counters,
+                dropped: if heard { 0 } else { counters.records_discarded },
+                deleted: 0,
+            },
+            lag: Some(owned.machine.lag()),
+            buffered_bytes: buffered as u64,
+        });
         let now = self.args.context.now().mono;
         let failed = owned.machine.last_attempt_failed();
         let deadline = owned.machine.deadline();
@@ -456,9 +471,6 @@ impl ConsumerState {
         let now = self.args.context.now();
         let snapshot = owned.machine.snapshot();
         let lease = &owned.lease.lease;
-        let behind = snapshot
-            .oldest_unfinished
-            .map(|at| now.wall.0.saturating_sub(at.0));
         ShardInspection {
             shard: self.args.shard.clone(),
             activity: if self.draining {
@@ -469,11 +481,8 @@ impl ConsumerState {
             lease: Some((lease.epoch, lease.incarnation)),
             checkpoint: snapshot.checkpoint,
             read_through: snapshot.read_through,
-            lag_ms: behind.max(snapshot.lag_ms),
-            lag_records: snapshot
-                .lag_records
-                .map(|r| r + snapshot.held_records)
-                .filter(|_| !snapshot.lagging),
+            lag_ms: snapshot.lag.age_ms(now.wall),
+            lag_records: snapshot.lag.records,
             buffered_bytes: snapshot.buffered_bytes,
             lanes: snapshot.lanes,
             last_error: self.last_error.clone(),

@@ -6,6 +6,7 @@
 use super::consumer::ShardMsg;
 use crate::budget::Reservation;
 use crate::context::Context;
+use crate::meter::{Meter, Operation};
 use crate::task::Owned;
 use futures::FutureExt;
 use millstream_core::event::EventShape;
@@ -33,6 +34,7 @@ pub(super) struct FeedArgs {
     pub(super) shard: ShardId,
     pub(super) lanes: u8,
     pub(super) shape: Arc<EventShape>,
+    pub(super) meter: Arc<Meter>,
     pub(super) consumer: ActorRef<ShardMsg>,
 }
 
@@ -136,6 +138,7 @@ impl Reading {
             ),
         };
         let reservation = self.args.context.budget.reserve(order.bytes).await;
+        self.args.meter.requested(Operation::Read);
         let page = reader
             .next(Credit {
                 records: order.records,

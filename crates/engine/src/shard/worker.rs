@@ -1,14 +1,19 @@
 //! Runs one attempt of one batch, reports it, and ends.
 
 use super::consumer::ShardMsg;
+use crate::attempt::{Judged, Observer, Running};
 use crate::context::Context;
 use crate::session::HeldLease;
 use millstream_core::event::EventShape;
 use millstream_core::shard::{AttemptOrder, AttemptReport, AttemptToken};
 use millstream_core::verdict::{Verdict, verdict};
 use millstream_ports::Body;
+use millstream_telemetry::attempt::Call;
+use millstream_telemetry::origin::Origin;
 use millstream_types::invocation::RecordRange;
-use millstream_types::{FunctionName, Invocation, MappingName, Namespace, Outcome, Payload};
+use millstream_types::{
+    FunctionName, Invocation, MappingName, Namespace, Now, Outcome, Payload, TraceContext,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +31,7 @@ pub(super) struct Job {
     pub(super) report_item_failures: bool,
     pub(super) shape: Arc<EventShape>,
     pub(super) lease: HeldLease,
+    pub(super) observer: Observer,
 }
 
 /// One attempt.
@@ -90,7 +96,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
         Body::Records => Payload::Records(order.batch.clone()),
         Body::Json => Payload::Json(encode(&job.shape, &order.batch)),
     };
-    let invocation = Invocation {
+    let mut invocation = Invocation {
         function_arn: job.function_arn.clone(),
         payload,
         request_id: order.request_id,
@@ -105,6 +111,8 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
     if !job.context.gates.pass(job.lease.lease.mapping) {
         return Attempted::Held(order.token);
     }
+    let (running, trace) = observe(job, &order, now);
+    invocation.trace = trace;
     let outcome = tokio::select! {
         outcome = pool.invoker.invoke(invocation) => outcome,
         () = hung => Outcome::Timeout { after: pool.timeout },
@@ -113,8 +121,28 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
         Outcome::Unreachable { reason } => Some(reason.clone()),
         _ => None,
     };
-    let verdict = verdict(&outcome, order.batch.as_slice(), job.report_item_failures);
+    let records = order.batch.as_slice();
+    let verdict = verdict(&outcome, records, job.report_item_failures);
+    let judged = Judged::of_shard(&outcome, &verdict, records.len());
+    running.end(&outcome, &judged, job.context.now().mono);
     Attempted::Ended(report(verdict), unreachable)
+}
+
+/// Begins what is observed of the attempt: it is sent now.
+fn observe<'a>(job: &'a Job, order: &AttemptOrder, now: Now) -> (Running<'a>, Option<TraceContext>) {
+    let records = order.batch.as_slice();
+    if let Some(last) = records.last() {
+        let age = Duration::from_millis(now.wall.0.saturating_sub(last.arrival.0));
+        job.observer.meter.age.observe(age.as_secs_f64());
+    }
+    let call = Call {
+        request_id: order.request_id,
+        attempt: order.attempt,
+        records: records.len(),
+        lane: Some(order.token.lane),
+    };
+    let origins = records.iter().map(Origin::of_record);
+    job.observer.begin(&call, origins, now.mono)
 }
 
 fn encode(shape: &EventShape, batch: &RecordRange) -> bytes::Bytes {
