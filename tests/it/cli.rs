@@ -173,6 +173,8 @@ async fn no_server_and_no_directory() {
                 "/proc/nosuch",
                 "--grpc-addr",
                 "127.0.0.1:0",
+                "--ops-addr",
+                "off",
             ],
             1,
         ),

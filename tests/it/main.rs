@@ -7,6 +7,7 @@
 
 mod cli;
 mod client;
+mod collector;
 mod docs;
 mod drain;
 mod durability;
@@ -19,9 +20,11 @@ mod many;
 mod million;
 mod misbehave;
 mod notify;
+mod operations;
 mod panic;
 mod powertools;
 mod queues;
 mod server;
 mod strace;
+mod traces;
 mod wait;

@@ -64,6 +64,7 @@ pub(crate) struct Server {
     dir: TempDir,
     child: Option<Child>,
     address: watch::Receiver<Option<String>>,
+    ops_address: watch::Receiver<Option<String>>,
 }
 
 impl Server {
@@ -86,6 +87,7 @@ impl Server {
             dir: TempDir::new().unwrap(),
             child: None,
             address: watch::channel(None).1,
+            ops_address: watch::channel(None).1,
         }
     }
 
@@ -124,6 +126,8 @@ impl Server {
             .args(["--grpc-addr", "127.0.0.1:0", "--data-dir"])
             .arg(data)
             .args(&self.settings.flags)
+            // A variable, so that a flag of the test's own wins.
+            .env("MILLSTREAM_OPS_ADDR", "127.0.0.1:0")
             .envs(self.settings.env.iter().cloned())
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
@@ -132,10 +136,11 @@ impl Server {
             .process_group(0)
             .spawn()
             .unwrap();
-        let (tell, address) = watch::channel(None);
-        tokio::spawn(read_address(child.stdout.take().unwrap(), tell));
+        let ((tell, address), (tell_ops, ops_address)) = (watch::channel(None), watch::channel(None));
+        tokio::spawn(read_addresses(child.stdout.take().unwrap(), tell, tell_ops));
         self.child = Some(child);
         self.address = address;
+        self.ops_address = ops_address;
     }
 
     /// Waits for the line that says that the server is ready.
@@ -165,6 +170,17 @@ impl Server {
     /// If it is not ready.
     pub(crate) fn address(&self) -> String {
         self.address.borrow().clone().expect("the server is not ready")
+    }
+
+    /// `IP:PORT` of the operations port.
+    ///
+    /// # Panics
+    /// If the server is not ready, or was told not to have one.
+    pub(crate) fn ops_address(&self) -> String {
+        self.ops_address
+            .borrow()
+            .clone()
+            .expect("there is no operations port")
     }
 
     /// The process.
@@ -247,7 +263,10 @@ impl Server {
     /// The binary, without settings of whoever runs the tests.
     fn command(&self) -> Command {
         let mut command = Command::new(binary());
-        let ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("MILLSTREAM_");
+        let ours = |name: &std::ffi::OsStr| {
+            let name = name.to_string_lossy();
+            name.starts_with("MILLSTREAM_") || name.starts_with("OTEL_")
+        };
         for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
@@ -276,13 +295,19 @@ impl Drop for Server {
     }
 }
 
-/// Tells the address once it is printed, and reads on so that the server never waits for a reader.
-async fn read_address(stdout: ChildStdout, tell: watch::Sender<Option<String>>) {
+/// Tells the addresses once they are printed, and reads on so that the server never waits for a reader.
+async fn read_addresses(
+    stdout: ChildStdout,
+    grpc: watch::Sender<Option<String>>,
+    ops: watch::Sender<Option<String>>,
+) {
     let mut lines = BufReader::new(stdout).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if let Some(address) = line.strip_prefix("listening grpc=") {
-            // Nobody has to be interested.
-            let _ = tell.send(Some(address.trim().to_owned()));
+        for (prefix, tell) in [("listening grpc=", &grpc), ("listening ops=", &ops)] {
+            if let Some(address) = line.strip_prefix(prefix) {
+                // Nobody has to be interested.
+                let _ = tell.send(Some(address.trim().to_owned()));
+            }
         }
     }
 }

@@ -280,6 +280,7 @@ mod tests {
             id: MappingId::from_random(1),
             spec: MappingSpec::new(source, FunctionName::new("f").unwrap(), None),
             desired: Desired::Running,
+            applied: Default::default(),
             start: None,
             generation: 1,
             revision: 1,

@@ -170,7 +170,7 @@ mod tests {
             "mapping update work --unset maximum-concurrency",
             "ledger list totals --limit 10",
             "discard get 6f9619ff-8b86-4d11-b42d-00c04fc964ff --payload",
-            "server --data-dir d --grpc-addr 127.0.0.1:0 --log-format json --drain-timeout 5s --config x.yaml",
+            "server --data-dir d --grpc-addr 127.0.0.1:0 --ops-addr off --log-format json --drain-timeout 5s --config x.yaml",
             "health --request-timeout 3s -q",
             "config print --grpc-addr 127.0.0.1:0",
             "completion zsh",

@@ -3,7 +3,7 @@
 use super::config::ConfigFlags;
 use super::error::{CliError, exit};
 use super::output::{Format, Screen};
-use crate::server::{self, RunError, Stopped};
+use crate::server::{self, Listening, RunError, Stopped};
 use clap::Args;
 use millstream::StartError;
 
@@ -14,8 +14,8 @@ pub(crate) struct ServerArgs {
     flags: ConfigFlags,
 }
 
-/// Runs the server until it is stopped; its exit code. When it is ready, one line is printed for programs to read:
-/// `listening grpc=ADDR`.
+/// Runs the server until it is stopped; its exit code. When it is ready, a line for each of its ports is printed for
+/// programs to read: `listening ops=ADDR`, unless it is off, and last `listening grpc=ADDR`.
 ///
 /// # Errors
 /// If it cannot start, or ends by itself.
@@ -26,9 +26,15 @@ pub(crate) fn run(args: ServerArgs) -> Result<u8, CliError> {
         .suspicious
         .iter()
         .for_each(|warning| screen.note(&format!("warning: {warning}")));
-    let announce = move |addr| {
-        // A server whose output nobody reads runs all the same.
-        drop(screen.line(&format!("listening grpc={addr}")));
+    let announce = move |listening: Listening| {
+        let ops = listening.ops.map(|addr| format!("listening ops={addr}"));
+        for line in ops
+            .into_iter()
+            .chain([format!("listening grpc={}", listening.grpc)])
+        {
+            // A server whose output nobody reads runs all the same.
+            drop(screen.line(&line));
+        }
     };
     match server::run(&config, announce) {
         Ok(Stopped::Drained) => Ok(0),
@@ -40,6 +46,12 @@ pub(crate) fn run(args: ServerArgs) -> Result<u8, CliError> {
 fn next(e: &RunError) -> &'static str {
     match e {
         RunError::Engine(StartError::Open(_)) => "another directory is named by --data-dir",
+        RunError::Ops(_) => {
+            "another address is named by --ops-addr; port 0 takes a free one, and off leaves it out"
+        }
+        RunError::Export(_) => {
+            "correct the OTEL_… variables: docs/telemetry.md; OTEL_SDK_DISABLED=true leaves it out"
+        }
         RunError::Serve(_) => "another address is named by --grpc-addr; port 0 takes a free one",
         RunError::Failpoints(_) => "unset it: it is for tests only",
         _ => "the log above has the details",

@@ -29,7 +29,7 @@ impl Key {
 }
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 11] = [
+pub(crate) const KEYS: [Key; 13] = [
     Key {
         name: "data_dir",
         default: "millstream-data",
@@ -44,6 +44,21 @@ pub(crate) const KEYS: [Key; 11] = [
         summary: "Where the gRPC API listens; port 0 takes a free one",
         detail: "Loopback addresses only: this build has neither TLS nor authentication, and whoever may register \
                  a function may run a program. The address in use is printed when the server is ready.",
+    },
+    Key {
+        name: "ops_addr",
+        default: "127.0.0.1:7402",
+        form: "IP:PORT|off",
+        summary: "Where probes and metrics are served by HTTP; port 0 takes a free one",
+        detail: "`/livez`, `/readyz` and `/metrics`, described in [telemetry.md](telemetry.md). Loopback addresses only, \
+                 as for `grpc_addr`. `off` serves none of them.",
+    },
+    Key {
+        name: "metrics_per_shard",
+        default: "false",
+        form: "true|false",
+        summary: "Whether lag is told of every shard besides every mapping",
+        detail: "Two time series more for each shard of each mapping, for as long as it is worked on.",
     },
     Key {
         name: "drain_timeout",

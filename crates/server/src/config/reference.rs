@@ -19,6 +19,9 @@ came from.
 A DURATION is a number with a unit, `ms`, `s`, `m`, `h` or `d`, or several of them: `30s`, `1h30m`.
 A SIZE is a number of bytes, or a number with `KiB`, `MiB`, `GiB` or `TiB`.
 
+Whether and where traces are exported is said by OpenTelemetry's standard `OTEL_…` variables and by nothing else:
+[telemetry.md](telemetry.md). `millstream config check` checks them, too.
+
 | key | flag | environment | default |
 |---|---|---|---|
 ";

@@ -30,6 +30,8 @@ pub(crate) struct Resolved {
     /// Environment variables that look like a setting mistyped. Not refused: platforms set variables of their own
     /// with the name of a service as prefix.
     pub(crate) suspicious: Vec<String>,
+    /// The environment's variables that begin as those of OpenTelemetry do.
+    open_telemetry: BTreeMap<String, String>,
     values: BTreeMap<&'static str, (String, Origin)>,
 }
 
@@ -40,6 +42,11 @@ impl Resolved {
             Some((text, origin)) => (text, origin.clone()),
             None => (key.default, Origin::Default),
         }
+    }
+
+    /// The standard variables of OpenTelemetry, which are no keys.
+    pub(super) fn open_telemetry(&self) -> &BTreeMap<String, String> {
+        &self.open_telemetry
     }
 
     /// Every key with its value and origin, in the order of [`KEYS`].
@@ -67,9 +74,13 @@ pub(crate) fn resolve(inputs: &Inputs, problems: &mut Problems) -> Resolved {
         }
     }
     let suspicious = suspicious(&inputs.env);
+    let standard = inputs.env.iter().filter(|(name, _)| name.starts_with("OTEL_"));
     Resolved {
         file,
         suspicious,
+        open_telemetry: standard
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
         values,
     }
 }

@@ -5,6 +5,7 @@ use super::problem::{Origin, Problems};
 use super::resolve::Resolved;
 use crate::units;
 use millstream::HttpReach;
+use millstream_telemetry::export;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +29,10 @@ pub(crate) struct ServerConfig {
     pub(crate) data_dir: PathBuf,
     /// Where the gRPC API listens; a loopback address.
     pub(crate) grpc_addr: SocketAddr,
+    /// Where probes and metrics are served; a loopback address.
+    pub(crate) ops_addr: Option<SocketAddr>,
+    /// Whether lag is told of every shard.
+    pub(crate) metrics_per_shard: bool,
     /// How long a stop waits for running invocations.
     pub(crate) drain_timeout: Duration,
     /// Most bytes of records read ahead.
@@ -46,6 +51,8 @@ pub(crate) struct ServerConfig {
     pub(crate) log_level: String,
     /// How log lines look.
     pub(crate) log_format: LogFormat,
+    /// Whether and how spans are exported: by the standard `OTEL_…` variables, and by nothing else.
+    pub(crate) traces: export::Settings,
 }
 
 impl ServerConfig {
@@ -61,6 +68,8 @@ impl ServerConfig {
         let config = Self {
             data_dir: read.key("data_dir", data_dir),
             grpc_addr: read.key("grpc_addr", loopback),
+            ops_addr: read.key("ops_addr", loopback_or_off),
+            metrics_per_shard: read.key("metrics_per_shard", boolean),
             drain_timeout: read.key("drain_timeout", |t| {
                 between(units::duration(t)?, drain_range(), t)
             }),
@@ -72,6 +81,7 @@ impl ServerConfig {
             http_ca_file: read.key("http_ca_file", |t| Ok((!t.is_empty()).then(|| PathBuf::from(t)))),
             log_level: read.key("log_level", filter),
             log_format: read.key("log_format", log_format),
+            traces: read.traces(),
         };
         problems.or(config)
     }
@@ -94,6 +104,17 @@ impl Reader<'_> {
         parse(text).unwrap_or_else(|why| {
             self.problems.at(&origin, format!("{name}: {why}"));
             T::fallback()
+        })
+    }
+}
+
+impl Reader<'_> {
+    fn traces(&mut self) -> export::Settings {
+        export::Settings::read(self.resolved.open_telemetry()).unwrap_or_else(|problems| {
+            for export::Problem { variable, why } in problems {
+                self.problems.at(&Origin::Env(variable), why);
+            }
+            export::Settings::default()
         })
     }
 }
@@ -122,6 +143,8 @@ fallback! {
     Option<PathBuf> => None,
     String => String::new(),
     LogFormat => LogFormat::Text,
+    Option<SocketAddr> => None,
+    bool => false,
 }
 
 fn data_dir(text: &str) -> Result<PathBuf, String> {
@@ -144,9 +167,24 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     }
     Err(format!(
         "{addr} is not a loopback address: without TLS and authentication the server listens on 127.0.0.1 or [::1] \
-         only; to reach it from another machine, use an SSH tunnel (ssh -L 7400:127.0.0.1:{} HOST)",
-        addr.port()
+         only; to reach it from another machine, use an SSH tunnel (ssh -L {port}:127.0.0.1:{port} HOST)",
+        port = addr.port()
     ))
+}
+
+fn loopback_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    loopback(text).map(Some)
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("'{text}' is neither true nor false")),
+    }
 }
 
 fn drain_range() -> std::ops::RangeInclusive<Duration> {
@@ -253,6 +291,8 @@ mod tests {
     fn defaults_are_valid() {
         let config = read(None, &[], &[]).unwrap();
         assert_eq!(config.grpc_addr.to_string(), "127.0.0.1:7400");
+        assert_eq!(config.ops_addr, Some(SocketAddr::from(([127, 0, 0, 1], 7402))));
+        assert!(!config.traces.enabled);
         assert_eq!(
             (config.drain_timeout, config.byte_budget),
             (Duration::from_secs(30), 256 * MIB)
@@ -285,28 +325,35 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once_and_where() {
-        let file = "grpc_addr: 0.0.0.0:7400\ndrain_timeout: 30\ndata_dri: /x\nbyte_budget: [1]\n";
+        let file =
+            "ops_addr: 7402\ngrpc_addr: 0.0.0.0:7400\ndrain_timeout: 30\ndata_dri: /x\nbyte_budget: [1]\n";
         let problems = read(
             Some(file),
             &[
                 ("MILLSTREAM_BYTE_BUDGET", "1MiB"),
                 ("MILLSTREAM_LOG_LEVEL", "loud"),
                 ("MILLSTREAM_HTTP_TARGETS", "all"),
+                ("OTEL_TRACES_EXPORTER", "jaeger"),
             ],
-            &[("log_format", "xml")],
+            &[("log_format", "xml"), ("metrics_per_shard", "maybe")],
         )
         .unwrap_err();
         let want = [
             (
-                "millstream.yaml:3",
+                "millstream.yaml:4",
                 "there is no key 'data_dri'; did you mean 'data_dir'?",
             ),
-            ("millstream.yaml:4", "byte_budget: one value is wanted"),
+            ("millstream.yaml:5", "byte_budget: one value is wanted"),
             (
-                "millstream.yaml:1",
+                "millstream.yaml:2",
                 "grpc_addr: 0.0.0.0:7400 is not a loopback address",
             ),
-            ("millstream.yaml:2", "drain_timeout: '30' has no unit: write 30s"),
+            ("millstream.yaml:1", "ops_addr: '7402' is not an address"),
+            (
+                "--metrics-per-shard",
+                "metrics_per_shard: 'maybe' is neither true nor false",
+            ),
+            ("millstream.yaml:3", "drain_timeout: '30' has no unit: write 30s"),
             (
                 "$MILLSTREAM_BYTE_BUDGET",
                 "byte_budget: 1MiB is too little: at least 16MiB",
@@ -317,6 +364,7 @@ mod tests {
             ),
             ("$MILLSTREAM_LOG_LEVEL", "log_level: 'loud' is not a level"),
             ("--log-format", "log_format: 'xml' is not a format"),
+            ("$OTEL_TRACES_EXPORTER", "'jaeger' is not supported: otlp or none"),
         ];
         assert_eq!(problems.len(), want.len(), "{problems:#?}");
         for ((origin, text), line) in want.iter().zip(&problems) {
@@ -368,6 +416,28 @@ mod tests {
         assert_eq!(
             resolved.suspicious,
             ["$MILLSTREAM_GRPC_ADR is not a setting and is ignored; did you mean $MILLSTREAM_GRPC_ADDR?"]
+        );
+    }
+
+    #[test]
+    fn the_operations_port_can_be_left_out() {
+        assert_eq!(read(Some("ops_addr: off"), &[], &[]).unwrap().ops_addr, None);
+        let outside = read(Some("ops_addr: 0.0.0.0:7402"), &[], &[]).unwrap_err();
+        assert!(
+            outside[0].contains("ops_addr: 0.0.0.0:7402 is not a loopback address"),
+            "{outside:?}"
+        );
+    }
+
+    #[test]
+    fn spans_are_exported_as_the_standard_variables_say() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+        assert!(read(None, &[endpoint], &[]).unwrap().traces.enabled);
+        assert!(
+            !read(None, &[endpoint, ("OTEL_SDK_DISABLED", "true")], &[])
+                .unwrap()
+                .traces
+                .enabled
         );
     }
 

@@ -1,20 +1,28 @@
-//! Log lines, on standard error.
+//! The subscriber of the process: log lines on standard error, and spans to the exporter.
 
 use crate::config::{LogFormat, ServerConfig};
+use millstream_telemetry::export::Exporter;
+use millstream_telemetry::names::span;
 use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Installs the subscriber of the process. Does nothing if there is one.
-pub(super) fn init(config: &ServerConfig) {
-    // The actor library opens a span per actor for its whole life, which says nothing here.
-    let filter = EnvFilter::new(format!("ractor=warn,{}", config.log_level));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let installed = match config.log_format {
-        LogFormat::Text => lines.with_ansi(colour()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+/// Installs it. Does nothing if there is one.
+pub(super) fn init(config: &ServerConfig, exporter: Option<&Exporter>) {
+    // The actor library opens a span per actor for its whole life, which says nothing here; spans that are made to be
+    // exported would only lengthen the lines.
+    let filter = EnvFilter::new(format!("ractor=warn,{}=off,{}", span::TARGET, config.log_level));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.log_format {
+        LogFormat::Text => lines.with_ansi(colour()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let installed = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(exporter.map(Exporter::layer))
+        .try_init();
     if let Err(e) = installed {
         tracing::debug!(error = %e, "logs go to the subscriber that is there");
     }

@@ -1,16 +1,21 @@
 //! The server: composes engine and front door, and stops them in order.
 //!
 //! Stages of a stop, under one deadline: the front door says NOT_SERVING, ends its watches and refuses new calls;
-//! running invocations end and their progress is stored; function processes end; the database closes last. A
-//! second signal ends the process at once, as a crash would: nothing acknowledged is lost.
+//! running invocations end and their progress is stored; function processes end; the database closes; the last spans
+//! are exported, within a deadline of their own. The operations port answers until then. A second signal ends the
+//! process at once, as a crash would: nothing acknowledged is lost.
 
 mod logging;
 mod notify;
+mod ops;
 mod signals;
 
 use crate::config::ServerConfig;
 use millstream::{Assembly, AssemblyOptions, InProcess, Shutdown, StartError};
+use millstream_control::ops::OpsError;
 use millstream_control::{BoundServer, ControlOptions, ControlServices, ServeError, serve};
+use millstream_telemetry::export::{ExportError, Exporter};
+use ops::Operations;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest time that calls may take to finish after the stop began, whatever the drain timeout.
 const CALLS_DRAIN: Duration = Duration::from_secs(10);
+/// Longest time that the last spans may take to be exported.
+const SPANS_DRAIN: Duration = Duration::from_secs(3);
 /// What tests set to make the engine fail at named places.
 const FAILPOINTS: &str = "MILLSTREAM_FAILPOINTS";
 
@@ -33,6 +40,12 @@ pub(crate) enum RunError {
     /// The front door did not open.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The operations port did not open.
+    #[error("operations port: {0}")]
+    Ops(#[from] OpsError),
+    /// Spans cannot be exported as the environment asks.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// Fail points were set that cannot be.
     #[error("{FAILPOINTS}: {0}")]
     Failpoints(String),
@@ -47,17 +60,33 @@ pub(crate) enum Stopped {
     Deadline,
 }
 
+/// Where the server listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listening {
+    /// The gRPC API.
+    pub(crate) grpc: SocketAddr,
+    /// Probes and metrics, unless switched off.
+    pub(crate) ops: Option<SocketAddr>,
+}
+
 /// Runs until a signal stops it. `ready` is called once every mapping has been taken up and calls are served.
 ///
 /// # Errors
 /// Any [`RunError`].
-pub(crate) fn run(config: &ServerConfig, ready: impl FnOnce(SocketAddr)) -> Result<Stopped, RunError> {
-    logging::init(config);
+pub(crate) fn run(config: &ServerConfig, ready: impl FnOnce(Listening)) -> Result<Stopped, RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exporter = {
+        let _runtime = runtime.enter();
+        Exporter::start(&config.traces, env!("CARGO_PKG_VERSION"))?.map(Arc::new)
+    };
+    logging::init(config, exporter.as_deref());
     if let Ok(text) = std::env::var(FAILPOINTS) {
         millstream::failpoint::configure(&text).map_err(RunError::Failpoints)?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve_until_stopped(config, ready));
+    let ended = runtime.block_on(serve_until_stopped(config, exporter.clone(), ready));
+    if let Some(exporter) = exporter {
+        exporter.shutdown(SPANS_DRAIN);
+    }
     // Blocking tasks may still hang on a dead disk; nothing durable depends on them.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
@@ -65,12 +94,20 @@ pub(crate) fn run(config: &ServerConfig, ready: impl FnOnce(SocketAddr)) -> Resu
 
 async fn serve_until_stopped(
     config: &ServerConfig,
-    ready: impl FnOnce(SocketAddr),
+    exporter: Option<Arc<Exporter>>,
+    ready: impl FnOnce(Listening),
 ) -> Result<Stopped, RunError> {
     let stop = signals::watch()?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data_dir = %config.data_dir.display(), pid = std::process::id(), "starting");
+    config
+        .traces
+        .unused
+        .iter()
+        .for_each(|unused| tracing::warn!("{unused}"));
+    let operations = Operations::start(config, exporter)?;
     let assembly = Assembly::start(assembly_options(config), Arc::new(InProcess::new())).await?;
+    operations.watch(&assembly, config);
     let closing = CancellationToken::new();
     let server = match open_door(config, &assembly, closing.clone()).await {
         Ok(server) => server,
@@ -79,9 +116,13 @@ async fn serve_until_stopped(
             return Err(e.into());
         }
     };
-    let addr = server.local_addr();
-    tracing::info!(grpc = %addr, "ready");
-    ready(addr);
+    let listening = Listening {
+        grpc: server.local_addr(),
+        ops: operations.local_addr(),
+    };
+    tracing::info!(grpc = %listening.grpc, ops = listening.ops.map(tracing::field::display), "ready");
+    operations.probes.ready();
+    ready(listening);
     notify::tell(notify::State::Ready);
     let mut served = tokio::spawn(server.stopped());
     let ended = tokio::select! {
@@ -94,6 +135,7 @@ async fn serve_until_stopped(
             Some(flat(ended))
         }
     };
+    operations.probes.draining();
     notify::tell(notify::State::Stopping);
     closing.cancel();
     let (served, drained) = match ended {
