@@ -160,6 +160,11 @@ async fn a_process_that_died_while_idle_is_replaced_unnoticed() {
         let pid = response(invoke(&*pool, json!({})).await)["pid"].as_u64().unwrap();
         let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        // Idle when it died, not called while it does: until it is reaped it may still be handed an invocation.
+        while nix::sys::signal::kill(pid, None).is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        tokio::task::yield_now().await;
     }
     response(invoke(&*pool, json!({})).await);
     pool.close().await;
