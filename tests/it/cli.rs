@@ -7,12 +7,12 @@ use crate::wait::{SOON, until};
 use serde_json::Value;
 use std::process::Output;
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Standard output of a command that must work.
-async fn ok(server: &Server, args: &[&str]) -> String {
+pub(crate) async fn ok(server: &Server, args: &[&str]) -> String {
     let Output {
         status,
         stdout,
@@ -23,14 +23,14 @@ async fn ok(server: &Server, args: &[&str]) -> String {
 }
 
 /// Its output as JSON.
-async fn json(server: &Server, args: &[&str]) -> Value {
+pub(crate) async fn json(server: &Server, args: &[&str]) -> Value {
     let args = [args, &["-o", "json"]].concat();
     let out = ok(server, &args).await;
     serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}: {out}"))
 }
 
 /// Exit code and standard error of a command that must not work.
-async fn fails(server: &Server, args: &[&str]) -> (i32, String) {
+pub(crate) async fn fails(server: &Server, args: &[&str]) -> (i32, String) {
     let Output { status, stderr, .. } = server.cli(args).await;
     (status.code().unwrap(), text(&stderr))
 }
