@@ -20,6 +20,7 @@
 
 mod config;
 mod gate;
+mod history;
 mod inspect;
 mod item;
 mod judge;

@@ -1,6 +1,6 @@
 //! When the queue is asked, and how often.
 
-use crate::rig::{Rig, always, fifo, ok, standard};
+use crate::rig::{Rig, always, fifo, mapping, ok, standard};
 use millstream_core::queue::{ReceiveFault, SlotActivity};
 
 #[test]
@@ -93,7 +93,12 @@ fn a_batch_that_fills_goes_on_time_though_the_queue_fails() {
 #[test]
 fn a_queue_that_does_not_wait_is_not_asked_without_pause() {
     use millstream_core::queue::{Action, QueueConfig, QueueMachine, ReceiveReport};
-    let config = QueueConfig::new(1, &standard(|_| {}), std::time::Duration::from_secs(30));
+    let config = QueueConfig::new(
+        mapping(),
+        1,
+        &standard(|_| {}),
+        std::time::Duration::from_secs(30),
+    );
     let rig = Rig::with(config.clone(), always(ok()));
     let mut now = rig.now;
     let mut machine = QueueMachine::new(config, 1, now);

@@ -7,5 +7,5 @@ mod ledger;
 mod shard;
 
 pub use discard::{Discard, DiscardCondition, OutboxEntry};
-pub use ledger::{AttemptResult, LedgerEntry};
+pub use ledger::{AttemptResult, AttemptedMessage, LedgerEntry, QueueAttempt};
 pub use shard::{HeadRecord, LaneRecord, PriorLanes, SegmentRecord, ShardRecord};
