@@ -189,6 +189,7 @@ async fn metrics_count_what_a_mapping_does_and_leave_out_what_is_not_known() {
         ("millstream_attempt_duration_seconds_count", None, 5.0),
         ("millstream_batch_records_sum", None, 5.0),
         ("millstream_batch_records_bucket", Some(("le", "1")), 5.0),
+        ("millstream_batch_wait_seconds_count", None, 4.0),
         ("millstream_records_read_total", None, 4.0),
         ("millstream_records_done_total", None, 3.0),
         ("millstream_records_discarded_total", None, 1.0),

@@ -3,6 +3,7 @@
 use millstream_telemetry::metrics::Histogram;
 use millstream_telemetry::names::metric;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Ways in which an attempt ends, as the label `outcome` has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,7 @@ pub(crate) struct Meter {
     pub(crate) seconds: Histogram,
     pub(crate) records: Histogram,
     pub(crate) age: Histogram,
+    pub(crate) wait: Histogram,
 }
 
 impl Default for Meter {
@@ -95,6 +97,7 @@ impl Default for Meter {
             seconds: Histogram::new(&metric::ATTEMPT_SECONDS),
             records: Histogram::new(&metric::BATCH_RECORDS),
             age: Histogram::new(&metric::AWS_ITERATOR_AGE),
+            wait: Histogram::new(&metric::BATCH_WAIT),
         }
     }
 }
@@ -120,6 +123,13 @@ impl Meter {
         self.invoked.add(records as u64);
         self.records.observe(records as f64);
         self.retries.add(u64::from(again));
+    }
+
+    /// A batch had waited so long, if that is known, before it was sent for the first time.
+    pub(crate) fn waited(&self, waited: Option<Duration>) {
+        if let Some(waited) = waited {
+            self.wait.observe(waited.as_secs_f64());
+        }
     }
 
     /// It ended.

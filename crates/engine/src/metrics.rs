@@ -121,6 +121,7 @@ fn mapping(scrape: &mut Scrape, measured: &Measured) {
     }
     scrape.histogram(&metric::ATTEMPT_SECONDS, &labels, &meter.seconds);
     scrape.histogram(&metric::BATCH_RECORDS, &labels, &meter.records);
+    scrape.histogram(&metric::BATCH_WAIT, &labels, &meter.wait);
 }
 
 fn stream(scrape: &mut Scrape, measured: &Measured, now: Wall, per_shard: bool) {

@@ -198,6 +198,8 @@ pub mod metric {
             "How long attempts took in which the function's code ran";
         BATCH_RECORDS = RECORDS, "millstream_batch_records", MAPPING,
             "Records or messages per attempt";
+        BATCH_WAIT = AGE_SECONDS, "millstream_batch_wait_seconds", MAPPING,
+            "How long the first record of a batch waited for the batch to be made; of batches sent for the first time";
         RECORDS_READ = Counter, "millstream_records_read_total", MAPPING,
             "Records read, or messages received";
         RECORDS_DONE = Counter, "millstream_records_done_total", MAPPING,

@@ -100,6 +100,8 @@ pub struct AttemptOrder {
     pub request_id: RequestId,
     /// The messages; never empty.
     pub messages: Arc<[Message]>,
+    /// How long the batch was filled before it is sent for the first time; none if it was held back in between.
+    pub waited: Option<Duration>,
 }
 
 /// What came of an attempt.

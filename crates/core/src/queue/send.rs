@@ -73,6 +73,8 @@ impl QueueMachine {
             Some(id) => id,
             None => self.ids.request(),
         };
+        let s = &self.slots[slot];
+        let waited = (s.phase == Phase::Filling).then(|| self.now.mono.since(s.since.mono));
         let id = self.order(Order::Attempt { slot });
         self.unhold(slot);
         self.set_phase(slot, Phase::Invoking(id));
@@ -84,6 +86,7 @@ impl QueueMachine {
             slot: slot as u32,
             request_id,
             messages: s.messages(),
+            waited,
         }));
         false
     }

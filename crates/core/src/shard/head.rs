@@ -5,6 +5,7 @@ use millstream_types::durable::{HeadRecord, SegmentRecord};
 use millstream_types::{Mark, Mono, Now, Record, RequestId, ResponseContext, Wall};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the current part is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub(super) struct Head {
     pub(super) phase: Phase,
     /// Whether it failed or was split: then it is part of the shard's record.
     pub(super) troubled: bool,
+    /// How long its first record had waited in the lane, until it is sent for the first time; for people.
+    pub(super) waited: Option<Duration>,
 }
 
 impl Head {
@@ -77,6 +80,7 @@ impl Head {
             stack: vec![Segment::fresh(0..n, ids)],
             phase: Phase::Waiting,
             troubled: false,
+            waited: None,
         }
     }
 

@@ -66,6 +66,9 @@ pub struct AttemptOrder {
     pub attempt: u32,
     /// The records.
     pub batch: RecordRange,
+    /// How long the first of them waited at the front of its lane until the batch was made; when a batch is sent for
+    /// the first time, and was not stored by an earlier owner.
+    pub waited: Option<Duration>,
 }
 
 /// What came of an attempt.

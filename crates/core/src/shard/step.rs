@@ -54,6 +54,7 @@ impl ShardMachine {
             Cut::Underfilled(n) if now.mono >= window_end(l.idle_since, l.waiting_since, window) => n,
             Cut::Underfilled(_) => return false,
         };
+        let waited = now.mono.since(l.waiting_since);
         let taken = l.take(n, now.mono);
         let carried = taken.first().and_then(|w| w.carried);
         let records = taken
@@ -61,6 +62,7 @@ impl ShardMachine {
             .map(|w| (w.entry.record, w.entry.encoded_len))
             .collect();
         let mut head = Head::new(records, &mut self.ids);
+        head.waited = Some(waited);
         if let (Some(part), Some(current)) =
             (carried.and_then(|c| self.carried.segment(c)), head.current_mut())
         {
@@ -110,6 +112,7 @@ impl ShardMachine {
                 all: head.records.clone(),
                 range: current.range.clone(),
             },
+            waited: head.waited.take(),
         };
         head.phase = Phase::InFlight(token.serial);
         self.counters.attempts += 1;

@@ -45,6 +45,18 @@ fn batch_size_2_window_5_s_five_messages() {
 }
 
 #[test]
+fn a_batch_says_how_long_it_was_filled() {
+    let mut rig = Rig::new(windowed(2, 5), 30, always(ok()));
+    rig.send(3).run_for(20_000);
+    let mut waited: Vec<_> = rig.sent.iter().map(|s| (s.messages.len(), s.waited)).collect();
+    waited.sort();
+    assert_eq!(
+        waited,
+        [(1, Some(Duration::from_secs(5))), (2, Some(Duration::ZERO))]
+    );
+}
+
+#[test]
 fn several_receives_fill_a_batch_beyond_ten() {
     let mut rig = Rig::new(windowed(100, 5), 30, always(ok()));
     rig.send(100).run_for(100);

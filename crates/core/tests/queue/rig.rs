@@ -28,6 +28,7 @@ pub struct Sent {
     pub messages: Vec<Message>,
     /// Milliseconds since the run began.
     pub at: u64,
+    pub waited: Option<Duration>,
 }
 
 impl Sent {
@@ -209,6 +210,7 @@ impl Rig {
                     request: order.request_id,
                     messages: order.messages.to_vec(),
                     at,
+                    waited: order.waited,
                 };
                 self.sent.push(sent.clone());
                 self.running += 1;

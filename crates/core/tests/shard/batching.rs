@@ -1,6 +1,6 @@
 //! Semantics 4: whichever of size, window and payload comes first.
 
-use crate::rig::{Rig, always, config, ok, spec};
+use crate::rig::{Rig, always, config, ok, raised, spec};
 use millstream_core::event::{EventShape, MAX_EVENT_BYTES};
 use std::time::Duration;
 
@@ -25,6 +25,30 @@ fn batch_size_2_window_5_s_five_records() {
     );
     rig.feed(5);
     assert_eq!(timed(&rig), [(vec![1, 2], 0), (vec![3, 4], 0), (vec![5], 5_000)]);
+}
+
+#[test]
+fn a_batch_says_how_long_it_waited_when_it_is_sent_for_the_first_time() {
+    let mut failed = false;
+    let mut rig = Rig::new(
+        spec(|s| (s.batch_size, s.batching_window_seconds) = (2, 5)),
+        move |sent| {
+            Some(
+                if sent.numbers() == [3] && !std::mem::replace(&mut failed, true) {
+                    raised()
+                } else {
+                    ok()
+                },
+            )
+        },
+    );
+    rig.feed(3);
+    let waited: Vec<_> = rig.sent.iter().map(|s| (s.numbers(), s.waited)).collect();
+    let seconds = |n| Some(Duration::from_secs(n));
+    assert_eq!(
+        waited,
+        [(vec![1, 2], seconds(0)), (vec![3], seconds(5)), (vec![3], None)]
+    );
 }
 
 #[test]

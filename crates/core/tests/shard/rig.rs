@@ -33,6 +33,7 @@ pub struct Sent {
     pub records: Vec<Record>,
     /// Milliseconds since the run began.
     pub at: u64,
+    pub waited: Option<Duration>,
 }
 
 impl Sent {
@@ -209,6 +210,7 @@ impl Rig {
                         attempt,
                         records,
                         at,
+                        waited: order.waited,
                     };
                     self.sent.push(sent.clone());
                     self.hanging.push(sent);

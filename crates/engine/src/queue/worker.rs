@@ -123,6 +123,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
 /// Begins what is observed of the attempt: it is sent now.
 fn observe<'a>(job: &'a Job, order: &AttemptOrder, now: Now) -> (Running<'a>, Option<TraceContext>) {
     let messages = &order.messages;
+    job.observer.meter.waited(order.waited);
     let call = Call {
         request_id: order.request_id,
         attempt: receives(messages),

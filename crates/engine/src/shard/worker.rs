@@ -135,6 +135,7 @@ fn observe<'a>(job: &'a Job, order: &AttemptOrder, now: Now) -> (Running<'a>, Op
         let age = Duration::from_millis(now.wall.0.saturating_sub(last.arrival.0));
         job.observer.meter.age.observe(age.as_secs_f64());
     }
+    job.observer.meter.waited(order.waited);
     let call = Call {
         request_id: order.request_id,
         attempt: order.attempt,
