@@ -7,7 +7,7 @@ use crate::wait::{SOON, until};
 use serde_json::Value;
 use std::process::Output;
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // in a test a panic is the report
 #![allow(clippy::print_stdout, clippy::print_stderr)] // shown only if a test fails, or if asked for
 
+mod apply;
 mod cli;
 mod client;
 mod collector;

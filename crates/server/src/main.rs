@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod manifest;
 mod server;
 mod units;
 

@@ -37,6 +37,19 @@ pub(crate) enum CliError {
         /// What to do; may be empty.
         next: String,
     },
+    /// Something else about several things, each on a line of its own.
+    Listed {
+        /// From [`exit`].
+        code: u8,
+        /// In capitals, as scripts may look for it.
+        reason: &'static str,
+        /// For people.
+        message: String,
+        /// The things.
+        lines: Vec<String>,
+        /// What to do; may be empty.
+        next: String,
+    },
     /// Whoever read our output went away: nobody is left to be told.
     Pipe,
 }
@@ -76,7 +89,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Status(status) => code_of(status.code()),
-            Self::Other { code, .. } => *code,
+            Self::Other { code, .. } | Self::Listed { code, .. } => *code,
             Self::Pipe => 0,
         }
     }
@@ -95,6 +108,18 @@ impl CliError {
                 let mut lines = vec![format!("{reason}: {message}")];
                 lines.extend((!next.is_empty()).then(|| format!("next: {next}")));
                 lines
+            }
+            Self::Listed {
+                reason,
+                message,
+                lines,
+                next,
+                ..
+            } => {
+                let mut all = vec![format!("{reason}: {message}")];
+                all.extend(lines.iter().map(|line| format!("  {line}")));
+                all.extend((!next.is_empty()).then(|| format!("next: {next}")));
+                all
             }
             Self::Pipe => Vec::new(),
         }

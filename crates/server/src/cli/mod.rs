@@ -5,6 +5,7 @@
 mod completion;
 mod config;
 mod confirm;
+mod declared;
 mod error;
 mod function;
 mod health;
@@ -53,6 +54,18 @@ struct Cli {
 enum Command {
     /// Run the server: durable streams and queues, mappings, functions, and the gRPC API.
     Server(server::ServerArgs),
+    /// Make and change objects so that they are as files declare them.
+    #[command(after_help = declared::apply::HELP)]
+    Apply(declared::apply::ApplyArgs),
+    /// Show what `apply` would change.
+    #[command(after_help = declared::diff::HELP)]
+    Diff(declared::diff::DiffArgs),
+    /// Delete the objects that files declare.
+    #[command(after_help = declared::delete::HELP)]
+    Delete(declared::delete::DeleteArgs),
+    /// Show objects; as YAML or JSON in a form that can be applied.
+    #[command(after_help = declared::get::HELP)]
+    Get(declared::get::GetArgs),
     /// Create, watch, change, pause and inspect mappings of a stream or queue to a function.
     #[command(visible_alias = "m", alias = "mappings")]
     Mapping(mapping::MappingArgs),
@@ -93,6 +106,10 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command) -> Result<u8, CliError> {
     match command {
         Command::Server(args) => return server::run(args),
+        Command::Apply(args) => client(declared::apply::run(args))?,
+        Command::Diff(args) => return Ok(diff(args)),
+        Command::Delete(args) => client(declared::delete::run(args))?,
+        Command::Get(args) => client(declared::get::run(args))?,
         Command::Mapping(args) => client(mapping::run(args))?,
         Command::Function(args) => client(function::run(args))?,
         Command::Stream(args) => client(stream::run(args))?,
@@ -106,7 +123,15 @@ fn run(command: Command) -> Result<u8, CliError> {
     Ok(0)
 }
 
-fn client(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+/// Any failure ends with 2: 1 means that there are differences.
+fn diff(args: declared::diff::DiffArgs) -> u8 {
+    client(declared::diff::run(args)).unwrap_or_else(|e| {
+        report(&e);
+        error::exit::USAGE
+    })
+}
+
+fn client<T>(command: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -173,6 +198,13 @@ mod tests {
             "server --data-dir d --grpc-addr 127.0.0.1:0 --ops-addr off --log-format json --drain-timeout 5s --config x.yaml",
             "health --request-timeout 3s -q",
             "config print --grpc-addr 127.0.0.1:0",
+            "apply -f a.yaml -f dir -R --dry-run=client -n team",
+            "apply -f - --dry-run",
+            "diff -f a.yaml",
+            "delete -f a.yaml --ignore-not-found --yes --timeout 1m",
+            "get all -o yaml",
+            "get mapping totals -o json",
+            "function restart totals",
             "completion zsh",
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("millstream").chain(line.split_whitespace()));
@@ -196,6 +228,9 @@ mod tests {
             "queue receive q --max 11",
             "queue change-visibility q r",
             "queue delete-messages q",
+            "apply",
+            "apply -f a.yaml --dry-run=maybe",
+            "get",
         ] {
             assert!(
                 Cli::try_parse_from(std::iter::once("millstream").chain(line.split_whitespace())).is_err(),

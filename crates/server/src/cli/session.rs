@@ -43,6 +43,13 @@ pub(crate) struct SessionArgs {
     quiet: bool,
 }
 
+impl SessionArgs {
+    /// The namespace of names that do not say theirs.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+
 /// What a command works with.
 pub(crate) struct Session {
     /// Where output goes.
@@ -82,6 +89,11 @@ impl Session {
             namespace: args.namespace.clone(),
             timeout: args.request_timeout,
         })
+    }
+
+    /// The namespace of names that do not say theirs.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// `namespaces/{namespace}`.

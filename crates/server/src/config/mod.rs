@@ -16,3 +16,4 @@ pub(crate) use problem::Problems;
 pub(crate) use reference::reference;
 pub(crate) use resolve::{Inputs, Resolved, resolve};
 pub(crate) use server::{LogFormat, ServerConfig};
+pub(crate) use suggest::hint;

@@ -4,6 +4,8 @@ mod invoke;
 mod settings;
 mod verbs;
 
+pub(crate) use verbs::{COLUMNS, row};
+
 use super::error::CliError;
 use super::session::{Session, SessionArgs};
 use clap::{Args, Subcommand};

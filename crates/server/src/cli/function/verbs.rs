@@ -12,7 +12,8 @@ use clap::Args;
 use millstream_api::v1;
 use v1::function::Target;
 
-const COLUMNS: Columns = Columns {
+/// The columns of functions.
+pub(crate) const COLUMNS: Columns = Columns {
     narrow: &[
         "NAME",
         "TARGET",
@@ -26,7 +27,8 @@ const COLUMNS: Columns = Columns {
     wide: &["STARTED", "INIT-TIMEOUT", "WORKING-DIR", "GENERATION", "ETAG"],
 };
 
-fn row(f: &v1::Function) -> Vec<String> {
+/// The cells of a function.
+pub(crate) fn row(f: &v1::Function) -> Vec<String> {
     let pool = f.pool.unwrap_or_default();
     let process = match &f.target {
         Some(Target::Process(process)) => Some(process),

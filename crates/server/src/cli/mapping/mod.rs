@@ -9,6 +9,8 @@ mod wait;
 mod wait_queue;
 mod watch;
 
+pub(crate) use show::{COLUMNS, row};
+
 use super::error::CliError;
 use super::session::{Session, SessionArgs};
 use clap::{Args, Subcommand};

@@ -3,7 +3,7 @@
 use crate::cli::error::CliError;
 use millstream_api::v1;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use saphyr::{LoadableYamlNode, Yaml, YamlEmitter};
 use std::sync::OnceLock;
 
@@ -53,6 +53,18 @@ pub(crate) fn to_json<M: Shown>(message: &M, indented: bool) -> Result<String, C
     String::from_utf8(out).map_err(|e| fault(M::NAME, &e))
 }
 
+/// The message that this JSON is; names of fields as in `proto/`.
+///
+/// # Errors
+/// If it is not one.
+pub(crate) fn from_json<M: Shown + Default>(json: &str) -> Result<M, CliError> {
+    let mut from = serde_json::Deserializer::from_str(json);
+    DynamicMessage::deserialize(descriptor(M::NAME)?, &mut from)
+        .map_err(|e| fault(M::NAME, &e))?
+        .transcode_to()
+        .map_err(|e| fault(M::NAME, &e))
+}
+
 /// The message as a YAML document, without a newline at its end.
 ///
 /// # Errors
@@ -70,11 +82,15 @@ pub(crate) fn to_yaml<M: Shown>(message: &M) -> Result<String, CliError> {
 }
 
 fn dynamic<M: Shown>(message: &M) -> Result<DynamicMessage, CliError> {
+    DynamicMessage::decode(descriptor(M::NAME)?, message.encode_to_vec().as_slice())
+        .map_err(|e| fault(M::NAME, &e))
+}
+
+fn descriptor(name: &str) -> Result<MessageDescriptor, CliError> {
     static POOL: OnceLock<Option<DescriptorPool>> = OnceLock::new();
     let pool = POOL.get_or_init(|| DescriptorPool::decode(millstream_api::FILE_DESCRIPTOR_SET).ok());
-    let descriptor = pool.as_ref().and_then(|pool| pool.get_message_by_name(M::NAME));
-    let descriptor = descriptor.ok_or_else(|| fault(M::NAME, &"it has no descriptor"))?;
-    DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).map_err(|e| fault(M::NAME, &e))
+    let descriptor = pool.as_ref().and_then(|pool| pool.get_message_by_name(name));
+    descriptor.ok_or_else(|| fault(name, &"it has no descriptor"))
 }
 
 fn fault(name: &str, why: &dyn std::fmt::Display) -> CliError {

@@ -9,7 +9,7 @@ mod json;
 mod screen;
 mod table;
 
-pub(crate) use json::{Shown, to_json, to_yaml};
+pub(crate) use json::{Shown, from_json, to_json, to_yaml};
 pub(crate) use screen::{Paint, Screen};
 pub(crate) use table::{Columns, Table};
 

@@ -9,6 +9,8 @@ mod settle;
 mod show;
 mod verbs;
 
+pub(crate) use show::{COLUMNS, row};
+
 use super::error::CliError;
 use super::session::{Session, SessionArgs};
 use clap::{Args, Subcommand};

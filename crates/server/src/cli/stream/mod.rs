@@ -5,6 +5,8 @@ mod put;
 mod read;
 mod verbs;
 
+pub(crate) use verbs::{COLUMNS, row};
+
 use super::error::CliError;
 use super::session::{Session, SessionArgs};
 use clap::{Args, Subcommand};

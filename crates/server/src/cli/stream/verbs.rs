@@ -11,7 +11,8 @@ use crate::units::whole_hours;
 use clap::Args;
 use millstream_api::v1;
 
-const STREAMS: Columns = Columns {
+/// The columns of streams.
+pub(crate) const COLUMNS: Columns = Columns {
     narrow: &["NAME", "SHARDS", "RECORDS", "RETENTION", "AGE"],
     wide: &["CLOSED", "ARN", "ETAG"],
 };
@@ -20,7 +21,8 @@ const SHARDS: Columns = Columns {
     wide: &["FIRST-HASH-KEY", "LAST-HASH-KEY", "CLOSED"],
 };
 
-fn row(s: &v1::Stream) -> Vec<String> {
+/// The cells of a stream.
+pub(crate) fn row(s: &v1::Stream) -> Vec<String> {
     let closed = s.shards.iter().filter(|shard| shard.close_time.is_some()).count();
     vec![
         short(&s.name).to_owned(),
@@ -130,7 +132,7 @@ impl Get {
         }
         match &streams[..] {
             [one] => {
-                session.screen.show(one, &[&one.name], STREAMS, [row(one)])?;
+                session.screen.show(one, &[&one.name], COLUMNS, [row(one)])?;
                 shards(session, one)
             }
             _ => list(session, streams),
@@ -188,7 +190,7 @@ fn list(session: &mut Session, streams: Vec<v1::Stream>) -> Result<(), CliError>
         next_page_token: String::new(),
     };
     let names: Vec<&str> = response.streams.iter().map(|s| s.name.as_str()).collect();
-    session.screen.show(&response, &names, STREAMS, rows)
+    session.screen.show(&response, &names, COLUMNS, rows)
 }
 
 /// `update`.
@@ -370,7 +372,7 @@ mod tests {
             ..Default::default()
         };
         let cells = row(&stream);
-        assert_eq!(cells.len(), STREAMS.narrow.len() + STREAMS.wide.len());
+        assert_eq!(cells.len(), COLUMNS.narrow.len() + COLUMNS.wide.len());
         assert_eq!(cells[..5], ["orders", "1", "7", "24h", "-"]);
     }
 }

@@ -1,0 +1,277 @@
+//! What can be declared: four kinds, and every setting of each.
+//!
+//! A setting is named by its path in the API, so that manifests, update masks and the API's errors use the same words.
+
+use super::form::{Form, Word};
+use super::tree::Tree;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The version of the documents.
+pub(crate) const API_VERSION: &str = "millstream/v1";
+
+/// Settings by path, canonical.
+pub(crate) type Settings = BTreeMap<&'static str, Value>;
+
+/// The kinds, in the order in which they are applied: what mappings need comes before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    Stream,
+    Function,
+    Queue,
+    Mapping,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    /// Its path in the API's message.
+    pub(crate) path: &'static str,
+    /// What values it takes.
+    pub(crate) form: Form,
+    /// The path by which an update names it: its own, or that of what it is part of.
+    pub(crate) mask: &'static str,
+    /// Whether it is set at creation only.
+    pub(crate) fixed: bool,
+}
+
+impl Field {
+    const fn new(path: &'static str, form: Form) -> Self {
+        Self {
+            path,
+            form,
+            mask: path,
+            fixed: false,
+        }
+    }
+
+    const fn fixed(self) -> Self {
+        Self { fixed: true, ..self }
+    }
+
+    const fn part_of(self, mask: &'static str) -> Self {
+        Self { mask, ..self }
+    }
+}
+
+const fn word(plain: &'static str, api: &'static str, aws: &'static str) -> Word {
+    Word { plain, api, aws }
+}
+
+const STARTS: &[Word] = &[
+    word("TRIM_HORIZON", "STARTING_POSITION_TRIM_HORIZON", ""),
+    word("LATEST", "STARTING_POSITION_LATEST", ""),
+    word("AT_TIMESTAMP", "STARTING_POSITION_AT_TIMESTAMP", ""),
+];
+const RESPONSES: &[Word] = &[word(
+    "REPORT_BATCH_ITEM_FAILURES",
+    "FUNCTION_RESPONSE_TYPE_REPORT_BATCH_ITEM_FAILURES",
+    "ReportBatchItemFailures",
+)];
+const SCOPES: &[Word] = &[
+    word("QUEUE", "DEDUPLICATION_SCOPE_QUEUE", "queue"),
+    word(
+        "MESSAGE_GROUP",
+        "DEDUPLICATION_SCOPE_MESSAGE_GROUP",
+        "messageGroup",
+    ),
+];
+
+const STREAM: &[Field] = &[
+    Field::new("shard_count", Form::Number(1, 256, None)).fixed(),
+    Field::new("retention_hours", Form::Number(1, 8_760, None)),
+];
+
+const FUNCTION: &[Field] = &[
+    Field::new("process.command", Form::Texts),
+    Field::new("process.working_dir", Form::Dir),
+    Field::new("process.env", Form::TextMap),
+    Field::new("process.env_pass", Form::Texts),
+    Field::new("process.init_timeout", Form::Duration(100, 300_000)),
+    Field::new("process.memory_mb", Form::Number(128, 10_240, None)),
+    Field::new("http.url", Form::Url),
+    Field::new("in_process", Form::Nothing),
+    Field::new("timeout", Form::Duration(1, 900_000)),
+    Field::new("concurrency", Form::Number(1, 1_000, None)),
+];
+
+const QUEUE: &[Field] = &[
+    Field::new("visibility_timeout_seconds", Form::Number(0, 43_200, None)),
+    Field::new("message_retention_seconds", Form::Number(60, 1_209_600, None)),
+    Field::new("delay_seconds", Form::Number(0, 900, None)),
+    Field::new("receive_wait_time_seconds", Form::Number(0, 20, None)),
+    Field::new("maximum_message_bytes", Form::Number(1_024, 1_048_576, None)),
+    Field::new("redrive_policy.dead_letter_queue", Form::Name(Kind::Queue)).part_of("redrive_policy"),
+    Field::new("redrive_policy.max_receive_count", Form::Number(1, 1_000, None)).part_of("redrive_policy"),
+    Field::new("content_based_deduplication", Form::Bool),
+    Field::new("deduplication_scope", Form::OneOf(SCOPES)),
+];
+
+const MAPPING: &[Field] = &[
+    Field::new("source_arn", Form::Arn).fixed(),
+    Field::new("function", Form::Name(Kind::Function)),
+    Field::new("starting_position", Form::OneOf(STARTS)).fixed(),
+    Field::new("starting_position_timestamp", Form::Time).fixed(),
+    Field::new("batch_size", Form::Number(1, 10_000, None)),
+    Field::new("maximum_batching_window_seconds", Form::Number(0, 300, None)),
+    Field::new("parallelization_factor", Form::Number(1, 10, None)),
+    Field::new("bisect_batch_on_function_error", Form::Bool),
+    Field::new("maximum_retry_attempts", Form::Number(0, 10_000, Some(-1))),
+    Field::new("maximum_record_age_seconds", Form::Number(60, 604_800, Some(-1))),
+    Field::new("function_response_types", Form::SomeOf(RESPONSES)),
+    Field::new("destination_config.on_failure.destination", Form::Arn),
+    Field::new("scaling_config.maximum_concurrency", Form::Number(2, 1_000, None)),
+    Field::new("paused", Form::Bool),
+];
+
+/// What can be written in place of a mapping's `source_arn`.
+pub(crate) const SOURCE_NAMES: [(&str, Kind); 2] = [("stream", Kind::Stream), ("queue", Kind::Queue)];
+
+impl Kind {
+    /// All of them, in the order in which they are applied.
+    pub(crate) const ALL: [Self; 4] = [Self::Stream, Self::Function, Self::Queue, Self::Mapping];
+
+    /// As a document has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "Stream",
+            Self::Function => "Function",
+            Self::Queue => "Queue",
+            Self::Mapping => "Mapping",
+        }
+    }
+
+    /// As sentences and short names have it.
+    pub(crate) fn word(self) -> &'static str {
+        self.collection().trim_end_matches('s')
+    }
+
+    /// As resource names have it.
+    pub(crate) fn collection(self) -> &'static str {
+        match self {
+            Self::Stream => "streams",
+            Self::Function => "functions",
+            Self::Queue => "queues",
+            Self::Mapping => "mappings",
+        }
+    }
+
+    /// The kind that people mean by `text`: in any case, one or many, or by the initial of the command line's nouns.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|kind| {
+            let initial = kind.word().get(..1).unwrap_or_default();
+            text == kind.word() || text == kind.collection() || text == initial
+        })
+    }
+
+    /// The ARN of one, of the built-in broker or this system. Mappings have none; theirs is never asked for.
+    pub(crate) fn arn(self, name: &str) -> String {
+        match self {
+            Self::Stream => format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}"),
+            Self::Function => format!("arn:aws:lambda:us-east-1:000000000000:function:{name}"),
+            Self::Queue => format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
+            Self::Mapping => format!("arn:aws:lambda:us-east-1:000000000000:event-source-mapping:{name}"),
+        }
+    }
+
+    /// Its settings, in the order in which they are shown.
+    pub(crate) fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Stream => STREAM,
+            Self::Function => FUNCTION,
+            Self::Queue => QUEUE,
+            Self::Mapping => MAPPING,
+        }
+    }
+
+    /// The setting at `path`.
+    pub(crate) fn field(self, path: &str) -> Option<&'static Field> {
+        self.fields().iter().find(|f| f.path == path)
+    }
+}
+
+/// Settings as the `spec` of a document.
+pub(crate) fn spec(kind: Kind, settings: &Settings) -> Tree {
+    let mut spec = Tree::Map(Vec::new());
+    for field in kind.fields() {
+        if let Some(value) = settings.get(field.path) {
+            spec.set(field.path, Tree::from(value));
+        }
+    }
+    spec
+}
+
+/// A whole document: how an object is written so that it can be applied again.
+pub(crate) fn document(
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+    settings: &Settings,
+    status: Option<Tree>,
+) -> Tree {
+    let mut tree = Tree::Map(Vec::new());
+    tree.set("apiVersion", Tree::text(API_VERSION));
+    tree.set("kind", Tree::text(kind.name()));
+    tree.set("metadata.name", Tree::text(name));
+    tree.set("metadata.namespace", Tree::text(namespace));
+    tree.set("spec", spec(kind, settings));
+    if let Some(status) = status {
+        tree.set("status", status);
+    }
+    tree
+}
+
+impl From<&Value> for Tree {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(b) => Self::Bool(*b),
+            Value::Number(n) => n
+                .as_i64()
+                .map_or_else(|| Self::Float(n.as_f64().unwrap_or_default()), Self::Number),
+            Value::String(text) => Self::text(text),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(map) => Self::Map(
+                map.iter()
+                    .map(|(k, v)| super::tree::Entry::new(k, Self::from(v)))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_named_in_many_ways() {
+        for (text, want) in [
+            ("stream", Some(Kind::Stream)),
+            ("Streams", Some(Kind::Stream)),
+            ("q", Some(Kind::Queue)),
+            ("Mapping", Some(Kind::Mapping)),
+            ("f", Some(Kind::Function)),
+            ("", None),
+            ("all", None),
+        ] {
+            assert_eq!(Kind::parse(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_document_is_in_the_order_of_the_settings() {
+        let settings = Settings::from([
+            ("timeout", Value::from("3s")),
+            ("process.command", Value::from(vec!["python3", "app.py"])),
+            ("process.env", serde_json::json!({"A": "1"})),
+        ]);
+        let text = document(Kind::Function, "default", "f", &settings, None).to_yaml();
+        assert_eq!(
+            text,
+            "apiVersion: millstream/v1\nkind: Function\nmetadata:\n  name: f\n  namespace: default\nspec:\n  process:\n    \
+             command:\n      - python3\n      - app.py\n    env:\n      A: \"1\"\n  timeout: 3s\n"
+        );
+    }
+}
