@@ -90,4 +90,23 @@ async fn grpcurl_lists_describes_and_calls_through_reflection() {
     assert_eq!(made["shards"].as_array().map(Vec::len), Some(3), "{made}");
     let health = call(&["-d", "{}", "grpc.health.v1.Health/Check"]).await;
     assert!(health.contains("SERVING"), "{health}");
+    let create = r#"{"parent": "namespaces/default", "queue_id": "curl", "queue": {"delay_seconds": 0}}"#;
+    let made = call(&["-d", create, "millstream.v1.QueueService/CreateQueue"]).await;
+    assert!(made.contains("arn:aws:sqs:us-east-1:000000000000:curl"), "{made}");
+    let send = r#"{"queue": "namespaces/default/queues/curl", "messages": [{"body": "hi", "attributes": {"n": {"data_type": "Number", "string_value": "7"}}}]}"#;
+    call(&["-d", send, "millstream.v1.QueueService/SendMessages"]).await;
+    let receive =
+        r#"{"queue": "namespaces/default/queues/curl", "max_messages": 10, "wait_time_seconds": 20}"#;
+    let got = call(&["-d", receive, "millstream.v1.QueueService/ReceiveMessages"]).await;
+    let got: serde_json::Value = serde_json::from_str(&got).unwrap();
+    let message = &got["messages"][0];
+    assert_eq!(message["body"], "hi", "{got}");
+    assert_eq!(message["attributes"]["n"]["stringValue"], "7", "{got}");
+    let receipt = message["receiptHandle"].as_str().unwrap();
+    let delete =
+        format!(r#"{{"queue": "namespaces/default/queues/curl", "receipt_handles": ["{receipt}"]}}"#);
+    call(&["-d", &delete, "millstream.v1.QueueService/DeleteMessages"]).await;
+    let left = r#"{"name": "namespaces/default/queues/curl"}"#;
+    let left = call(&["-d", left, "millstream.v1.QueueService/GetQueue"]).await;
+    assert!(!left.contains("oldestMessageSeconds"), "it is empty: {left}");
 }

@@ -1,10 +1,12 @@
 //! Messages of the API as JSON and YAML, straight from their descriptors: a new field appears by itself.
 
+use super::ordered::{Ordered, has_maps};
 use crate::cli::error::CliError;
 use millstream_api::v1;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
 use saphyr::{LoadableYamlNode, Yaml, YamlEmitter};
+use serde::{Serialize, Serializer};
 use std::sync::OnceLock;
 
 /// A message that can be shown.
@@ -33,24 +35,41 @@ shown! {
 /// # Errors
 /// If the message does not fit its own descriptor, which is a fault of this program.
 pub(crate) fn to_json<M: Shown>(message: &M, indented: bool) -> Result<String, CliError> {
-    let mut out = Vec::new();
     let dynamic = dynamic(message)?;
-    let options = SerializeOptions::new()
-        .use_proto_field_name(true)
-        .stringify_64_bit_integers(false)
-        .skip_default_fields(false);
-    if indented {
-        let mut to = serde_json::Serializer::pretty(&mut out);
-        dynamic
-            .serialize_with_options(&mut to, &options)
-            .map_err(|e| fault(M::NAME, &e))?;
+    let descriptor = dynamic.descriptor();
+    let text = if has_maps(&descriptor) {
+        // Maps come in any order, another one each time.
+        text(&Mapped(&dynamic), false)
+            .and_then(|text| serde_json::from_str::<Ordered>(&text))
+            .and_then(|mut tree| {
+                tree.sort_maps(&descriptor);
+                self::text(&tree, indented)
+            })
     } else {
-        let mut to = serde_json::Serializer::new(&mut out);
-        dynamic
-            .serialize_with_options(&mut to, &options)
-            .map_err(|e| fault(M::NAME, &e))?;
+        text(&Mapped(&dynamic), indented)
+    };
+    text.map_err(|e| fault(M::NAME, &e))
+}
+
+/// A message in the protobuf JSON mapping, with our choices.
+struct Mapped<'a>(&'a DynamicMessage);
+
+impl Serialize for Mapped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let options = SerializeOptions::new()
+            .use_proto_field_name(true)
+            .stringify_64_bit_integers(false)
+            .skip_default_fields(false);
+        self.0.serialize_with_options(serializer, &options)
     }
-    String::from_utf8(out).map_err(|e| fault(M::NAME, &e))
+}
+
+fn text(value: &impl Serialize, indented: bool) -> serde_json::Result<String> {
+    if indented {
+        serde_json::to_string_pretty(value)
+    } else {
+        serde_json::to_string(value)
+    }
 }
 
 /// The message that this JSON is; names of fields as in `proto/`.
@@ -147,6 +166,35 @@ mod tests {
             json.get("batch_size").is_none(),
             "an optional that is not set stays away"
         );
+    }
+
+    #[test]
+    fn keys_of_maps_are_sorted_and_fields_are_not() {
+        let attribute = |text: &str| v1::MessageAttribute {
+            data_type: "Number".to_owned(),
+            value: Some(v1::message_attribute::Value::StringValue(text.to_owned())),
+        };
+        let names = ["f", "b", "d", "a", "e", "c"];
+        let received = v1::ReceiveMessagesResponse {
+            messages: vec![v1::QueueMessage {
+                message_id: "id".to_owned(),
+                attributes: names.map(|n| (n.to_owned(), attribute("1"))).into(),
+                send_time: Some(prost_types::Timestamp::default()),
+                ..Default::default()
+            }],
+        };
+        let json = to_json(&received, false).unwrap();
+        assert!(json.starts_with(r#"{"messages":[{"message_id":"id","receipt_handle":"","body":"","attributes":{"a":{"data_type":"Number","string_value":"1"},"b":"#), "{json}");
+        let places: Vec<_> = ["a", "b", "c", "d", "e", "f"]
+            .map(|n| json.find(&format!("\"{n}\":")).unwrap())
+            .into();
+        assert!(places.is_sorted(), "{json}");
+        assert!(
+            json.contains(r#""receive_count":0,"send_time":"1970-01-01T00:00:00Z""#),
+            "{json}"
+        );
+        let indented = to_json(&received, true).unwrap();
+        assert!(indented.contains("\n          \"a\": {"), "{indented}");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! `json` and `yaml` are the messages of the API by the protobuf JSON mapping, with two choices made for people who
 //! use `jq`: field names are as in `proto/` (`record_count`), and 64-bit integers are numbers (all are counts far
-//! below 2^53; sequence numbers are strings in the API itself). Fields without a value are printed too (`0`, `""`,
+//! below 2^53; sequence numbers are strings in the API itself). Keys of maps are sorted. Fields without a value are printed too (`0`, `""`,
 //! `[]`), except those where unset means something (`optional` and message fields).
 
 mod json;
+mod ordered;
 mod screen;
 mod table;
 
