@@ -172,3 +172,25 @@ async fn streams_queues_and_functions_are_owned_alike() {
     assert_eq!(said, "", "nobody's since the last time");
     assert_eq!(values().await, (48.into(), 5.into(), 256.into()));
 }
+
+/// What a function's processes take over by default is what it goes back to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_what_is_shown_of_it_and_the_file_again() {
+    let server = Server::start().await;
+    let file =
+        "apiVersion: millstream/v1\nkind: Function\nmetadata: {name: f}\nspec: {process: {command: [a]}}\n";
+    write(&server, "f.yaml", file);
+    ok(&server, &["apply", "-f", "f.yaml"]).await;
+    let shown = ok(&server, &["get", "function", "f", "-o", "yaml"]).await;
+    write(&server, "shown.yaml", &shown);
+    for name in ["shown.yaml", "f.yaml", "shown.yaml", "f.yaml"] {
+        let told = lines(&server, &["apply", "-f", name]).await;
+        assert_eq!(
+            told,
+            (vec!["function/f unchanged".to_owned()], String::new()),
+            "{name}"
+        );
+        let pass = json(&server, &["function", "get", "f"]).await["process"]["env_pass"].clone();
+        assert_eq!(pass, serde_json::json!(["PATH"]), "{name}");
+    }
+}

@@ -244,6 +244,53 @@ impl From<&Value> for Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as Type, MessageDescriptor};
+
+    /// What the comment of a field in `proto/` says.
+    fn comment(field: &FieldDescriptor) -> String {
+        let file = field.parent_message().parent_file();
+        let info = file.file_descriptor_proto().source_code_info.clone().unwrap();
+        let location = info.location.iter().find(|l| l.path == field.path());
+        location.unwrap().leading_comments().trim().to_owned()
+    }
+
+    /// The paths of all that can be set of a message.
+    fn settable(message: &MessageDescriptor, prefix: &str, paths: &mut Vec<String>) {
+        for field in message.fields() {
+            let path = format!("{prefix}{}", field.name());
+            let other = ["name", "etag", "applied"].contains(&path.as_str());
+            let said = comment(&field);
+            if other || said.starts_with("Output only.") || said.starts_with("Refused") {
+                continue;
+            }
+            match field.kind() {
+                Type::Message(of)
+                    if !field.is_list()
+                        && !field.is_map()
+                        && of.package_name() == "millstream.v1"
+                        && of.fields().len() > 0 =>
+                {
+                    settable(&of, &format!("{path}."), paths);
+                }
+                _ => paths.push(path),
+            }
+        }
+    }
+
+    /// Whoever adds a setting to the API adds a line for it above.
+    #[test]
+    fn every_setting_of_the_api_can_be_declared_and_no_other() {
+        let pool = DescriptorPool::decode(millstream_api::FILE_DESCRIPTOR_SET).unwrap();
+        for kind in Kind::ALL {
+            let name = format!("millstream.v1.{}", kind.name());
+            let mut of_api = Vec::new();
+            settable(&pool.get_message_by_name(&name).unwrap(), "", &mut of_api);
+            let mut of_files: Vec<&str> = kind.fields().iter().map(|f| f.path).collect();
+            of_api.sort();
+            of_files.sort_unstable();
+            assert_eq!(of_files, of_api, "{}", kind.name());
+        }
+    }
 
     #[test]
     fn kinds_are_named_in_many_ways() {

@@ -226,8 +226,16 @@ impl Merge<'_> {
                 path,
                 live: live.cloned(),
             }),
+            // As it is for whoever does not say.
+            (None, Some(_)) if path == ENV_PASS && live == self.usual_env_pass().as_ref() => {}
             (None, Some(_)) => self.change(field.mask),
         }
+    }
+
+    /// What a process function takes over if its file does not say.
+    fn usual_env_pass(&self) -> Option<Value> {
+        let settings = [&self.object.settings, &self.live.settings];
+        usual_env_pass(settings.into_iter().find_map(|s| s.get(ENV)))
     }
 
     /// Whether somebody else changed it since it was applied.
@@ -293,21 +301,34 @@ impl Merge<'_> {
             let kept = live.filter(|live| owned != Some(live) && !switched && field.mask != field.path);
             values.extend(file.or(kept).map(|value| (field.path, value.clone())));
         }
+        if self.mask.contains(&ENV_PASS)
+            && let Some(usual) = self.usual_env_pass()
+        {
+            // Its default is that of new processes, not the API's.
+            values.entry(ENV_PASS).or_insert(usual);
+        }
         values
     }
 }
 
+const ENV: &str = "process.env";
+const ENV_PASS: &str = "process.env_pass";
+
 /// A new process finds its program where the server finds programs, unless the file says otherwise.
 fn with_path(kind: Kind, mut settings: Settings) -> Settings {
-    let has_path = |env: &Value| env.get("PATH").is_some();
     if kind == Kind::Function
         && settings.contains_key("process.command")
-        && !settings.contains_key("process.env_pass")
-        && !settings.get("process.env").is_some_and(has_path)
+        && let Some(usual) = usual_env_pass(settings.get(ENV))
     {
-        settings.insert("process.env_pass", Value::from(vec!["PATH"]));
+        settings.entry(ENV_PASS).or_insert(usual);
     }
     settings
+}
+
+/// What a process with this environment takes over from the server's if nobody says otherwise.
+fn usual_env_pass(env: Option<&Value>) -> Option<Value> {
+    let has_path = env.is_some_and(|env| env.get("PATH").is_some());
+    (!has_path).then(|| Value::from(vec!["PATH"]))
 }
 
 const TARGETS: [&str; 3] = ["process", "http", "in_process"];

@@ -199,6 +199,39 @@ fn a_new_process_has_the_servers_path_unless_the_file_says_otherwise() {
     }
 }
 
+/// The file without it, what is shown of it, the file again.
+#[test]
+fn what_a_process_takes_over_goes_back_to_what_new_ones_get() {
+    let file = object(
+        Kind::Function,
+        Settings::from([("process.command", json!(["a"]))]),
+    );
+    let with = |pass: Value, noted: bool| {
+        let mut settings = file.settings.clone();
+        let mut applied = settings.clone();
+        settings.insert(ENV_PASS, pass.clone());
+        applied.extend(noted.then_some((ENV_PASS, pass)));
+        Live {
+            settings,
+            applied: applied.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        }
+    };
+    let shown = object(Kind::Function, with(json!(["PATH"]), false).settings);
+    let noted = plan(&shown, Some(&with(json!(["PATH"]), false))).unwrap();
+    assert_eq!((noted.action, noted.note_applied), (Action::Keep, true));
+    for (pass, action) in [
+        (json!(["PATH"]), Action::Keep),
+        (json!(["PATH", "HOME"]), Action::Configure),
+        (json!([]), Action::Configure),
+    ] {
+        let live = with(pass.clone(), true);
+        let back = plan(&file, Some(&live)).unwrap();
+        assert_eq!((back.action, back.note_applied), (action, true), "{pass}");
+        let then = back.expected(Kind::Function, &live.settings);
+        assert_eq!(then.get(ENV_PASS), Some(&json!(["PATH"])), "{pass}");
+    }
+}
+
 /// A server in one line: what is named is set, and what is named without a value has its default.
 fn carry_out(kind: Kind, plan: &Plan, object: &Object, live: Option<&Live>, defaults: &Settings) -> Live {
     let before = live.map_or_else(|| defaults.clone(), |l| l.settings.clone());
