@@ -15,6 +15,7 @@ mod durability;
 mod foreign;
 mod full_disk;
 mod function;
+mod http;
 mod kill;
 mod linters;
 mod many;

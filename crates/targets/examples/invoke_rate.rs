@@ -111,6 +111,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                         timeout: Duration::from_secs(3),
                         trace: None,
                         idempotency_key: "m/s/1-100".into(),
+                        mapping: None,
                         lease: None,
                     })
                     .await;

@@ -51,7 +51,7 @@ impl Event {
             trace: invocation.trace,
             attempt: invocation.attempt,
             idempotency_key: invocation.idempotency_key,
-            mapping: invocation.lease.as_ref().map(|lease| lease.mapping),
+            mapping: invocation.mapping,
             epoch: invocation.lease.map(|lease| lease.epoch),
         })
     }
@@ -155,6 +155,7 @@ pub(crate) mod tests {
             timeout: Duration::from_secs(3),
             trace: None,
             idempotency_key: "m/shard/1-2".into(),
+            mapping: Some(MappingId::from_random(1)),
             lease: Some(Lease {
                 mapping: MappingId::from_random(1),
                 shard: ShardId::new("shardId-000000000000").unwrap(),
@@ -268,6 +269,14 @@ pub(crate) mod tests {
             expected.push((name.to_owned(), value.to_owned()));
         }
         expected.sort();
+        assert_eq!(names(&sent), expected);
+
+        // Queues are not leased.
+        sent.lease = None;
+        expected.retain(|(name, _)| name != "millstream-lease-epoch");
+        assert_eq!(names(&sent), expected);
+        sent.mapping = None;
+        expected.retain(|(name, _)| name != "millstream-mapping-id");
         assert_eq!(names(&sent), expected);
 
         sent.idempotency_key = "no\nheader".into();

@@ -1,6 +1,6 @@
 //! What goes to a function and what comes back.
 
-use crate::{Lease, Message, Record, RequestId, TraceContext};
+use crate::{Lease, MappingId, Message, Record, RequestId, TraceContext};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -23,7 +23,10 @@ pub struct Invocation {
     pub trace: Option<TraceContext>,
     /// The same for every attempt of the same records: `mapping/shard/first-last`.
     pub idempotency_key: Arc<str>,
-    /// Under which lease; functions can refuse an epoch older than one they have seen. None for a call by hand.
+    /// The mapping it is for. None for a call by hand.
+    pub mapping: Option<MappingId>,
+    /// Under which lease; functions can refuse an epoch older than one they have seen. None for a call by hand, and for
+    /// queues, which are not leased.
     pub lease: Option<Lease>,
 }
 

@@ -54,6 +54,7 @@ impl Manager {
             timeout: Duration::from_millis(function.spec.timeout_ms.into()).min(at_most),
             trace: None,
             idempotency_key: format!("invoke/{request_id}").into(),
+            mapping: None,
             lease: None,
         };
         let started = self.ports.clock.now().mono;

@@ -96,6 +96,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
         timeout: pool.timeout,
         trace: None,
         idempotency_key: idempotency_key(job, &order.messages),
+        mapping: Some(job.id),
         lease: None,
     };
     let clock = &job.context.ports.clock;

@@ -104,6 +104,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
         timeout: pool.timeout,
         trace: None,
         idempotency_key: idempotency_key(job, &order.batch),
+        mapping: Some(job.lease.lease.mapping),
         lease: Some(job.lease.lease.clone()),
     };
     let clock = &job.context.ports.clock;

@@ -88,6 +88,7 @@ pub(crate) fn invocation(payload: Payload) -> Invocation {
         timeout: Duration::from_secs(10),
         trace: None,
         idempotency_key: "mapping/shard/1-2".into(),
+        mapping: Some(MappingId::from_random(1)),
         lease: Some(Lease {
             mapping: MappingId::from_random(1),
             shard: ShardId::new("shardId-000000000000").unwrap(),

@@ -9,6 +9,7 @@ use crate::cli::when;
 use clap::Args;
 use millstream_api::v1;
 use std::time::Duration;
+use v1::function::Target;
 use v1::invoke_function_response::Outcome;
 
 /// As long as a function may run, and its process may take to start.
@@ -40,9 +41,17 @@ impl Invoke {
             name,
             payload: payload.into(),
         };
+        let name = request.name.clone();
         let request = session.request_within(request, LONGEST);
         let answer = session.functions().invoke_function(request).await?.into_inner();
-        self.show(session, &answer)
+        self.show(session, &answer)?;
+        match &answer.outcome {
+            Some(Outcome::FunctionError(error)) => {
+                let output = output(session, name, &answer.request_id).await;
+                Err(failed(&self.name, error, output))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn show(&self, session: &mut Session, answer: &v1::InvokeFunctionResponse) -> Result<(), CliError> {
@@ -61,22 +70,35 @@ impl Invoke {
                     .note(&format!("request {} took {took}", answer.request_id));
             }
         }
-        match &answer.outcome {
-            Some(Outcome::FunctionError(error)) => Err(CliError::failed(
-                "FUNCTION_ERROR",
-                format!(
-                    "{} {}: {} ({})",
-                    short(&self.name),
-                    error
-                        .kind()
-                        .as_str_name()
-                        .trim_start_matches("FUNCTION_ERROR_KIND_"),
-                    error.message,
-                    error.r#type
-                ),
-                format!("its output is in the server's log, tagged {}", answer.request_id),
-            )),
-            _ => Ok(()),
+        Ok(())
+    }
+}
+
+fn failed(name: &str, error: &v1::FunctionError, output: String) -> CliError {
+    let kind = error.kind().as_str_name();
+    let kind = kind.trim_start_matches("FUNCTION_ERROR_KIND_");
+    let (message, of_type) = (&error.message, &error.r#type);
+    CliError::failed(
+        "FUNCTION_ERROR",
+        format!("{} {kind}: {message} ({of_type})", short(name)),
+        output,
+    )
+}
+
+/// Where to look for what the function printed.
+async fn output(session: &Session, name: String, request: &str) -> String {
+    let asked = session.request(v1::GetFunctionRequest { name });
+    let found = session.functions().get_function(asked).await.ok();
+    match found.and_then(|function| function.into_inner().target) {
+        Some(Target::Process(_)) => format!("its output is in the server's log, tagged {request}"),
+        Some(Target::Http(http)) => {
+            let url = http.url;
+            format!(
+                "look into the logs of what serves {url}; its header lambda-runtime-aws-request-id was {request}"
+            )
         }
+        Some(Target::InProcess(_)) => format!("the program that embeds it knows the request as {request}"),
+        // Gone meanwhile.
+        None => format!("the request was {request}"),
     }
 }
