@@ -50,6 +50,8 @@ missing_for_tests() {
     have strace || echo strace
     have unshare || echo util-linux
     have systemd-analyze || echo systemd      # its checks of unit files; nothing is started
+    have zsh || echo zsh                      # shells that complete command lines
+    have fish || echo fish
     if ! have python3; then echo python3 python3-venv python3-dev; return; fi
     python3 -c 'import venv, ensurepip' 2> /dev/null || echo python3-venv
     have_python_headers || echo python3-dev

@@ -9,6 +9,8 @@ mod apply;
 mod cli;
 mod client;
 mod collector;
+mod completion;
+mod dev;
 mod docs;
 mod drain;
 mod durability;

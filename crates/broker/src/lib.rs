@@ -26,6 +26,7 @@ mod recovery;
 mod reshard;
 mod retention;
 mod rows;
+pub mod sample;
 mod sequence;
 mod shard;
 mod source;

@@ -3,25 +3,27 @@
 use crate::meter::{End, Meter};
 use millstream_core::verdict::{QueueVerdict, Verdict};
 use millstream_telemetry::attempt::{About, AttemptSpan, Call, Ending, Subject};
-use millstream_telemetry::names::{error, verdict};
+use millstream_telemetry::names::{error, log, verdict};
 use millstream_telemetry::origin::Origin;
 use millstream_types::function::function_arn;
 use millstream_types::invocation::FunctionErrorKind;
-use millstream_types::{Mapping, Mono, Outcome, ShardId, TraceContext};
+use millstream_types::{FunctionName, Mapping, MappingName, Mono, Outcome, ShardId, TraceContext};
 use std::sync::Arc;
 
 /// What all attempts of one consumer have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
     pub(crate) meter: Arc<Meter>,
-    pub(crate) subject: Subject,
+    subject: Subject,
+    mapping: MappingName,
+    function: FunctionName,
 }
 
 /// An attempt that runs. One that is dropped was abandoned, because its owner ended.
 #[derive(Debug)]
 pub(crate) struct Running<'a> {
-    meter: &'a Meter,
-    records: usize,
+    observer: &'a Observer,
+    call: Call,
     begun: Mono,
     span: Option<AttemptSpan>,
 }
@@ -38,7 +40,12 @@ impl Observer {
             function: &mapping.spec.function,
             function_arn: &function_arn(&mapping.spec.function).into(),
         });
-        Self { meter, subject }
+        Self {
+            meter,
+            subject,
+            mapping: mapping.name.clone(),
+            function: mapping.spec.function.clone(),
+        }
     }
 
     /// An attempt is about to be sent; with the trace context that the function is to be given.
@@ -51,8 +58,8 @@ impl Observer {
         self.meter.begun(call.records, call.attempt > 1);
         let (span, context) = AttemptSpan::begin(&self.subject, call, origins);
         let running = Running {
-            meter: &self.meter,
-            records: call.records,
+            observer: self,
+            call: *call,
             begun: now,
             span: Some(span),
         };
@@ -68,10 +75,18 @@ impl Running<'_> {
 
     /// It ended so.
     pub(crate) fn end(mut self, outcome: &Outcome, judged: &Judged<'_>, now: Mono) {
+        let (meter, took) = (&self.observer.meter, now.since(self.begun));
         if !matches!(outcome, Outcome::Throttled { .. } | Outcome::Unreachable { .. }) {
-            self.meter.seconds.observe(now.since(self.begun).as_secs_f64());
+            meter.seconds.observe(took.as_secs_f64());
         }
-        self.meter.ended(judged.end, judged.failed);
+        meter.ended(judged.end, judged.failed);
+        let (about, call) = (self.observer, &self.call);
+        tracing::debug!(
+            target: log::ATTEMPT, mapping = %about.mapping, function = %about.function,
+            request_id = %call.request_id, attempt = call.attempt, records = call.records,
+            failed = judged.failed, verdict = judged.ending.verdict, error = judged.ending.error,
+            took_ms = took.as_secs_f64() * 1000.0, "{}", judged.ending.description
+        );
         if let Some(span) = self.span.take() {
             span.end(&judged.ending);
         }
@@ -82,7 +97,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         // Without a span it has ended, and is counted.
         if self.span.is_some() {
-            self.meter.ended(End::Abandoned, self.records);
+            self.observer.meter.ended(End::Abandoned, self.call.records);
         }
     }
 }

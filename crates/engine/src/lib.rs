@@ -27,4 +27,5 @@ pub mod view;
 
 pub use context::NodePorts;
 pub use metrics::NodeMetrics;
+pub use millstream_core::event::{EventShape, MAX_EVENT_BYTES, QueueEventShape};
 pub use node::{Node, NodeOptions, Shutdown, StartError};

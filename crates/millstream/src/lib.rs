@@ -35,6 +35,7 @@ mod mapping;
 mod message;
 mod metrics;
 mod running;
+pub mod sample;
 mod system;
 
 /// The examples in the documents for people, compiled with this crate's own.

@@ -12,6 +12,14 @@ pub mod span {
     pub const PROCESS: &str = "process";
 }
 
+/// Log lines that other programs, or other parts of this one, look for by their target.
+pub mod log {
+    /// One for each attempt that ended, at level debug.
+    pub const ATTEMPT: &str = "millstream::attempt";
+    /// One for each line that a function's process printed, at level info.
+    pub const FUNCTION: &str = "millstream::function";
+}
+
 /// Attributes of spans, and their fixed values.
 pub mod attribute {
     /// What kind of source: [`SYSTEM_STREAM`] or [`SYSTEM_QUEUE`].

@@ -1,4 +1,4 @@
-"""The smallest useful Lambda function for a stream, for `awslambdaric`: prints what it gets, and fails on request.
+"""The smallest useful Lambda function for a stream or queue, for `awslambdaric`: prints what it gets, and fails on request.
 
 A record that says `"fail": true` makes it throw, so that one can watch what becomes of a batch that fails.
 """
@@ -7,11 +7,19 @@ import json
 from base64 import b64decode
 
 
+def content(record):
+    """Who a record is about, and what it says."""
+    if "kinesis" in record:
+        kinesis = record["kinesis"]
+        return kinesis["partitionKey"], b64decode(kinesis["data"])
+    return record["attributes"].get("MessageGroupId", "somebody"), record["body"]
+
+
 def handler(event, context):
     for record in event["Records"]:
-        kinesis = record["kinesis"]
-        order = json.loads(b64decode(kinesis["data"]))
+        who, text = content(record)
+        order = json.loads(text)
         if order.get("fail"):
-            raise ValueError(f"order {order} of {kinesis['partitionKey']} cannot be handled")
-        print(kinesis["partitionKey"], order, flush=True)
+            raise ValueError(f"order {order} of {who} cannot be handled")
+        print(who, order, flush=True)
     return {"handled": len(event["Records"])}

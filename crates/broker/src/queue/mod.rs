@@ -39,6 +39,10 @@ mod state;
 
 pub(crate) use alarm::Alarms;
 pub(crate) use destination::QueueDestination;
+pub(crate) use entry::new_message;
+pub(crate) use limits::check_entry;
+pub(crate) use message::Handed;
+pub(crate) use receipt::ReceiptParts;
 pub(crate) use registry::Registry;
 pub(crate) use source::Source;
 

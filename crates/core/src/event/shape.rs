@@ -4,7 +4,7 @@ use super::EncodedEvent;
 use crate::civil::iso_seconds;
 use crate::json::{escaped_len, write_escaped, write_string};
 use bytes::Bytes;
-use millstream_types::{Record, ShardId, Wall};
+use millstream_types::{Record, ShardId, SourceArn, Wall};
 use std::sync::Arc;
 
 pub(super) const OPEN: &[u8] = br#"{"Records":["#;
@@ -47,6 +47,13 @@ pub struct EventShape {
 impl EventShape {
     /// Bytes of an event without records and window: `{"Records":[]}`.
     pub const ENVELOPE_LEN: usize = OPEN.len() + CLOSE_RECORDS.len() + CLOSE.len();
+
+    /// The shape of the events of a shard of a stream. Nothing here has an execution role; one is made up.
+    #[must_use]
+    pub fn of_stream(source: &SourceArn, shard: &ShardId) -> Self {
+        let role = format!("arn:aws:iam::{}:role/millstream", source.account());
+        Self::kinesis(source.as_str(), source.region(), shard, &role)
+    }
 
     /// The shape of Kinesis events. `role_arn` is shown as `invokeIdentityArn`.
     #[must_use]

@@ -91,8 +91,7 @@ impl ShardConfig {
         let batch_size = spec.batch_size.max(1) as usize;
         let lanes = spec.parallelization_factor.clamp(1, 10);
         let arn = function_arn(&spec.function);
-        let role = format!("arn:aws:iam::{}:role/millstream", spec.source.account());
-        let shape = EventShape::kinesis(spec.source.as_str(), spec.source.region(), &shard, &role);
+        let shape = EventShape::of_stream(&spec.source, &shard);
         Self {
             generation,
             lanes,

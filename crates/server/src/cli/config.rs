@@ -61,7 +61,19 @@ impl ConfigFlags {
     /// # Errors
     /// All that is wrong with them.
     pub(crate) fn read(self) -> Result<(Resolved, ServerConfig), CliError> {
+        self.read_with(BTreeMap::new())
+    }
+
+    /// The settings, from flags, environment and file; with these defaults instead of the usual ones, by key.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub(crate) fn read_with(
+        self,
+        defaults: BTreeMap<&'static str, String>,
+    ) -> Result<(Resolved, ServerConfig), CliError> {
         let inputs = Inputs {
+            defaults,
             file: self.file,
             env: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -6,8 +6,10 @@ mod completion;
 mod config;
 mod confirm;
 mod declared;
+mod dev;
 mod error;
 mod function;
+mod generate;
 mod health;
 mod history;
 mod input;
@@ -54,6 +56,9 @@ struct Cli {
 enum Command {
     /// Run the server: durable streams and queues, mappings, functions, and the gRPC API.
     Server(server::ServerArgs),
+    /// Run a server and a function that is restarted when its files change, with streams and queues to feed it.
+    #[command(after_help = dev::HELP)]
+    Dev(Box<dev::DevArgs>),
     /// Make and change objects so that they are as files declare them.
     #[command(after_help = declared::apply::HELP)]
     Apply(declared::apply::ApplyArgs),
@@ -85,14 +90,19 @@ enum Command {
     Discard(history::DiscardArgs),
     /// Ask a server whether it serves: exit code 0 if so, 5 if not.
     Health(health::HealthArgs),
+    /// Print an event as a mapping would send it, to call functions with.
+    #[command(after_help = generate::HELP)]
+    GenerateEvent(generate::GenerateArgs),
     /// Check and show the server's configuration.
     Config(config::ConfigArgs),
-    /// Print a completion script for a shell.
+    /// Print a script that completes command lines in a shell, names of resources included.
+    #[command(after_help = completion::HELP)]
     Completion(completion::CompletionArgs),
 }
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
+    completion::answer(Cli::command);
     let cli = Cli::parse();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),
@@ -106,6 +116,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command) -> Result<u8, CliError> {
     match command {
         Command::Server(args) => return server::run(args),
+        Command::Dev(args) => return dev::run(*args),
         Command::Apply(args) => client(declared::apply::run(args))?,
         Command::Diff(args) => return Ok(diff(args)),
         Command::Delete(args) => client(declared::delete::run(args))?,
@@ -117,8 +128,9 @@ fn run(command: Command) -> Result<u8, CliError> {
         Command::Ledger(args) => client(history::ledger(args))?,
         Command::Discard(args) => client(history::discard(args))?,
         Command::Health(args) => client(health::run(args))?,
+        Command::GenerateEvent(args) => generate::run(args)?,
         Command::Config(args) => config::run(args)?,
-        Command::Completion(args) => completion::run(&args, Cli::command())?,
+        Command::Completion(args) => completion::run(&args)?,
     }
     Ok(0)
 }
@@ -205,6 +217,12 @@ mod tests {
             "get all -o yaml",
             "get mapping totals -o json",
             "function restart totals",
+            "generate-event kinesis --stream s --records 3 --data a --partition-key k",
+            "generate-event sqs --queue q.fifo --body a --group g --attribute n:Number=1 --window",
+            "dev --function x --source stream queue.fifo",
+            "dev --source queue/jobs --watch src --watch lib --timeout 30s --batch-size 5 --data-dir d -- ./bootstrap -v",
+            "dev --url http://127.0.0.1:1/ -s arn:aws:sqs:us-east-1:000000000000:jobs --grpc-addr 127.0.0.1:0",
+            "completion powershell",
             "completion zsh",
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("millstream").chain(line.split_whitespace()));
@@ -228,6 +246,9 @@ mod tests {
             "queue receive q --max 11",
             "queue change-visibility q r",
             "queue delete-messages q",
+            "dev --function x -- y",
+            "dev --source topic -- y",
+            "generate-event kinesis --records 0",
             "apply",
             "apply -f a.yaml --dry-run=maybe",
             "get",

@@ -3,7 +3,7 @@
 use super::config::ConfigFlags;
 use super::error::{CliError, exit};
 use super::output::{Format, Screen};
-use crate::server::{self, Listening, RunError, Stopped};
+use crate::server::{self, Beside, Listening, RunError, Stopped};
 use clap::Args;
 use millstream::StartError;
 
@@ -35,15 +35,21 @@ pub(crate) fn run(args: ServerArgs) -> Result<u8, CliError> {
             // A server whose output nobody reads runs all the same.
             drop(screen.line(&line));
         }
+        std::future::pending::<()>()
     };
-    match server::run(&config, announce) {
-        Ok(Stopped::Drained) => Ok(0),
-        Ok(Stopped::Deadline) => Ok(exit::TIMEOUT),
+    let beside = Beside {
+        log: None,
+        task: announce,
+    };
+    match server::run(&config, beside) {
+        Ok((Stopped::Drained, _)) => Ok(0),
+        Ok((Stopped::Deadline, _)) => Ok(exit::TIMEOUT),
         Err(e) => Err(CliError::failed("SERVER", e.to_string(), next(&e))),
     }
 }
 
-fn next(e: &RunError) -> &'static str {
+/// What to do about it.
+pub(super) fn next(e: &RunError) -> &'static str {
     match e {
         RunError::Engine(StartError::Open(_)) => "another directory is named by --data-dir",
         RunError::Ops(_) => {

@@ -44,6 +44,17 @@ pub(crate) struct SessionArgs {
 }
 
 impl SessionArgs {
+    /// Those of a command without options, to the server at `address`.
+    pub(crate) fn at(address: &str) -> Self {
+        Self {
+            server: address.to_owned(),
+            namespace: "default".to_owned(),
+            request_timeout: None,
+            output: Format::Table,
+            quiet: false,
+        }
+    }
+
     /// The namespace of names that do not say theirs.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace

@@ -20,6 +20,8 @@ pub(crate) struct Inputs {
     pub(crate) env: BTreeMap<String, String>,
     /// Flags by key.
     pub(crate) flags: BTreeMap<&'static str, String>,
+    /// Defaults by key, where they are others than usual.
+    pub(crate) defaults: BTreeMap<&'static str, String>,
 }
 
 /// The text and the origin of every key.
@@ -72,6 +74,10 @@ pub(crate) fn resolve(inputs: &Inputs, problems: &mut Problems) -> Resolved {
                 (text.clone(), Origin::Flag(format!("--{}", key.flag()))),
             );
         }
+    }
+    for (key, text) in &inputs.defaults {
+        let default = || (text.clone(), Origin::Default);
+        values.entry(key).or_insert_with(default);
     }
     let suspicious = suspicious(&inputs.env);
     let standard = inputs.env.iter().filter(|(name, _)| name.starts_with("OTEL_"));

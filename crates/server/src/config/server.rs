@@ -269,6 +269,7 @@ mod tests {
                 file: Some(path),
                 env,
                 flags,
+                ..Inputs::default()
             },
             dir,
         )

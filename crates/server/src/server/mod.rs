@@ -69,21 +69,37 @@ pub(crate) struct Listening {
     pub(crate) ops: Option<SocketAddr>,
 }
 
-/// Runs until a signal stops it. `ready` is called once every mapping has been taken up and calls are served.
+/// What goes on in the server's process besides.
+pub(crate) struct Beside<F> {
+    /// Where log lines go besides standard error.
+    pub(crate) log: Option<logging::Log>,
+    /// Called once every mapping has been taken up and calls are served. When what it returns ends, the server stops;
+    /// when the server stops, it is dropped.
+    pub(crate) task: F,
+}
+
+/// Runs until a signal or the end of the task beside it stops it; with what that task ended with, if it did.
 ///
 /// # Errors
 /// Any [`RunError`].
-pub(crate) fn run(config: &ServerConfig, ready: impl FnOnce(Listening)) -> Result<Stopped, RunError> {
+pub(crate) fn run<T, G>(
+    config: &ServerConfig,
+    beside: Beside<T>,
+) -> Result<(Stopped, Option<G::Output>), RunError>
+where
+    T: FnOnce(Listening) -> G,
+    G: Future,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exporter = {
         let _runtime = runtime.enter();
         Exporter::start(&config.traces, env!("CARGO_PKG_VERSION"))?.map(Arc::new)
     };
-    logging::init(config, exporter.as_deref());
+    logging::init(config, exporter.as_deref(), beside.log);
     if let Ok(text) = std::env::var(FAILPOINTS) {
         millstream::failpoint::configure(&text).map_err(RunError::Failpoints)?;
     }
-    let ended = runtime.block_on(serve_until_stopped(config, exporter.clone(), ready));
+    let ended = runtime.block_on(serve_until_stopped(config, exporter.clone(), beside.task));
     if let Some(exporter) = exporter {
         exporter.shutdown(SPANS_DRAIN);
     }
@@ -92,11 +108,11 @@ pub(crate) fn run(config: &ServerConfig, ready: impl FnOnce(Listening)) -> Resul
     ended
 }
 
-async fn serve_until_stopped(
+async fn serve_until_stopped<G: Future>(
     config: &ServerConfig,
     exporter: Option<Arc<Exporter>>,
-    ready: impl FnOnce(Listening),
-) -> Result<Stopped, RunError> {
+    task: impl FnOnce(Listening) -> G,
+) -> Result<(Stopped, Option<G::Output>), RunError> {
     let stop = signals::watch()?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data_dir = %config.data_dir.display(), pid = std::process::id(), "starting");
@@ -122,19 +138,21 @@ async fn serve_until_stopped(
     };
     tracing::info!(grpc = %listening.grpc, ops = listening.ops.map(tracing::field::display), "ready");
     operations.probes.ready();
-    ready(listening);
+    let mut task = Box::pin(task(listening));
     notify::tell(notify::State::Ready);
     let mut served = tokio::spawn(server.stopped());
-    let ended = tokio::select! {
+    let (ended, result) = tokio::select! {
+        result = &mut task => (None, Some(result)),
         signal = stop => {
             tracing::info!(signal = ?signal.ok(), "stopping; a second signal ends at once");
-            None
+            (None, None)
         }
         ended = &mut served => {
             tracing::error!("the gRPC server ended by itself; stopping");
-            Some(flat(ended))
+            (Some(flat(ended)), None)
         }
     };
+    drop(task);
     operations.probes.draining();
     notify::tell(notify::State::Stopping);
     closing.cancel();
@@ -143,7 +161,7 @@ async fn serve_until_stopped(
         Some(ended) => (ended, assembly.drain(config.drain_timeout).await),
     };
     served?;
-    Ok(tell(drained, config))
+    Ok((tell(drained, config), result))
 }
 
 /// The front door's end, whether it failed or its task did.

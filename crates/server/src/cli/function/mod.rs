@@ -4,6 +4,7 @@ mod invoke;
 mod settings;
 mod verbs;
 
+pub(crate) use settings::Settings;
 pub(crate) use verbs::{COLUMNS, row};
 
 use super::error::CliError;

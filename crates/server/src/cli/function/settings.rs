@@ -10,9 +10,12 @@ use std::time::Duration;
 use v1::function::Target;
 
 const HEADING: &str = "Settings";
+/// What the server takes if nothing is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What create and update both can set.
 #[derive(Args, Clone, Debug, Default)]
+#[group(skip)] // so that it can stand beside the settings of a mapping
 pub(crate) struct Settings {
     /// The program and its arguments, behind `--`; no shell is involved.
     #[arg(last = true, value_name = "COMMAND")]
@@ -69,6 +72,20 @@ impl Settings {
         settings
     }
 
+    /// With this program and these arguments.
+    pub(crate) fn with_command(&self, words: Vec<String>) -> Self {
+        Self {
+            command: words,
+            ..self.clone()
+        }
+    }
+
+    /// The function's timeout in whole seconds, rounded up.
+    pub(crate) fn seconds(&self) -> u64 {
+        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0)
+    }
+
     /// Whether a program is named.
     fn has_command(&self) -> bool {
         !self.command.is_empty()
@@ -119,8 +136,12 @@ impl Settings {
         Ok(paths)
     }
 
-    /// Server and client share the machine: what works in this directory is to work there too.
-    fn directory(&self) -> Result<Option<String>, CliError> {
+    /// Where the program runs, absolute; none without a program. Server and client share the machine: what works in
+    /// this directory is to work there too.
+    ///
+    /// # Errors
+    /// If the present directory cannot be told.
+    pub(crate) fn directory(&self) -> Result<Option<String>, CliError> {
         let relative = match &self.working_dir {
             Some(dir) => dir.as_str(),
             None if self.has_command() => ".",

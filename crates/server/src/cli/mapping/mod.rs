@@ -9,6 +9,7 @@ mod wait;
 mod wait_queue;
 mod watch;
 
+pub(crate) use settings::Settings;
 pub(crate) use show::{COLUMNS, row};
 
 use super::error::CliError;

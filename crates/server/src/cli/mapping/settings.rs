@@ -11,6 +11,7 @@ const HEADING: &str = "Settings";
 
 /// What create and update both can set.
 #[derive(Args, Clone, Debug, Default)]
+#[group(skip)] // so that it can stand beside the settings of a function
 pub(crate) struct Settings {
     /// Most records of a batch, 1 to 10000; of a FIFO queue, 1 to 10 [default: 100; of a queue, 10].
     #[arg(long, value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]

@@ -184,7 +184,7 @@ fn binary(text: &str) -> Result<Value, String> {
 ///
 /// # Errors
 /// If it is neither.
-pub(super) fn attribute(text: &str) -> Result<(String, v1::MessageAttribute), String> {
+pub(crate) fn attribute(text: &str) -> Result<(String, v1::MessageAttribute), String> {
     let form = "NAME=VALUE, or NAME:TYPE=VALUE with String, Number or Binary (in Base64)";
     let (name, value) = text
         .split_once('=')

@@ -9,6 +9,7 @@ mod settle;
 mod show;
 mod verbs;
 
+pub(crate) use entry::attribute;
 pub(crate) use show::{COLUMNS, row};
 
 use super::error::CliError;
