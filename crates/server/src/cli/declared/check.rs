@@ -38,6 +38,16 @@ impl Planned {
         self.plan.action != Action::Keep || self.plan.note_applied
     }
 
+    /// What goes back to a default that it has already is no change: only the note of it is left to be done.
+    fn settle(&mut self) -> Result<(), CliError> {
+        let (live, then) = self.settings()?;
+        if self.plan.action == Action::Configure && live == then {
+            self.plan.action = Action::Keep;
+            self.plan.mask.clear();
+        }
+        Ok(())
+    }
+
     /// The settings as they are, and as they will be as far as that is known.
     pub(crate) fn settings(&self) -> Result<(Settings, Settings), CliError> {
         let live = self.found.as_ref().map(Resource::live).transpose()?;
@@ -58,7 +68,13 @@ pub(crate) async fn plan_one(
     session: &Session,
     object: Object,
 ) -> Result<Result<Planned, Vec<Problem>>, CliError> {
-    let found = resource::get(session, &object.id).await?;
+    let found = match resource::get(session, &object.id).await {
+        // There can be nothing of this name.
+        Err(CliError::Status(status)) if status.code() == Code::InvalidArgument => {
+            return judge(&object, &status, &[]).map(Err);
+        }
+        found => found?,
+    };
     let live: Option<Live> = found.as_ref().map(Resource::live).transpose()?;
     Ok(manifest::plan(&object, live.as_ref()).map(|plan| Planned {
         object,
@@ -137,7 +153,10 @@ async fn validate_one(
         .map(|r| r.path)
         .collect();
     match answer {
-        Ok(would) => planned.would = Some(would),
+        Ok(would) => {
+            planned.would = Some(would);
+            planned.settle()?;
+        }
         Err(status) => problems.extend(judge(&planned.object, &status, &ours)?),
     }
     let renamed = planned.plan.action == Action::Create || planned.plan.mask.contains(&"function");
@@ -194,7 +213,7 @@ pub(super) fn judge(object: &Object, status: &Status, ours: &[&str]) -> Result<V
     let id = format!("{}_id", object.id.kind.word());
     let problem = |field: &str, description: &str| {
         let path = field.strip_prefix(&prefix).unwrap_or(field);
-        let shown = if field == id {
+        let shown = if field == id || field == "name" {
             "metadata.name".to_owned()
         } else {
             format!("spec.{path}")

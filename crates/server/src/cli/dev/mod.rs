@@ -56,7 +56,7 @@ pub(crate) struct DevArgs {
     #[arg(long, short, value_name = "SOURCE", num_args = 1.., value_parser = Source::parse, default_value = "stream", help_heading = HEADING)]
     source: Vec<Source>,
     /// A file or directory whose changes restart the function; may be repeated [default: the function's working
-    /// directory]. Hidden directories, __pycache__, node_modules, target and editors' temporary files do not count.
+    /// directory]. Hidden directories, __pycache__, node_modules, target, logs and editors' temporary files do not count.
     #[arg(long, value_name = "PATH", help_heading = HEADING)]
     watch: Vec<PathBuf>,
     /// Never restart the function.

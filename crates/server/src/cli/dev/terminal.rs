@@ -15,6 +15,9 @@ use tracing_subscriber::layer::{Context, Layer};
 const SERVER: &str = concat!(env!("CARGO_CRATE_NAME"), "::server");
 /// How much of a request's id stands before a line; a line that tells of the whole attempt has all of it.
 const TAG: usize = 8;
+/// AWS's runtime for Python prints the lines of a traceback as one, with carriage returns between, which are shown in
+/// this form.
+const TRACEBACK: &str = "\\rTraceback (most recent call last):\\r";
 
 /// The layer that prints to standard output.
 pub(super) fn layer() -> Box<dyn Layer<Registry> + Send + Sync> {
@@ -35,15 +38,14 @@ impl<S: Subscriber> Layer<S> for Terminal {
         let mut told = Told::default();
         event.record(&mut told);
         let line = match event.metadata().target() {
-            log::FUNCTION => Some(told.printed()),
-            log::ATTEMPT => Some(told.attempt(self.paint)),
+            log::FUNCTION => told.printed(),
+            log::ATTEMPT => told.attempt(self.paint),
             // How it starts is told otherwise.
-            _ => told.message.starts_with("stop").then(|| told.message.clone()),
+            _ if told.message.starts_with("stop") => told.message,
+            _ => return,
         };
-        if let Some(line) = line {
-            // Whether or not anybody reads, the function goes on.
-            let _ = writeln!(std::io::stdout().lock(), "{line}");
-        }
+        // Whether or not anybody reads, the function goes on.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 }
 
@@ -111,8 +113,13 @@ impl Told {
         format!("{tag:TAG$}")
     }
 
+    /// What was printed, on one line, or on as many as a traceback has.
     fn printed(&self) -> String {
-        let mut line = format!("{} | {}", self.tag(), self.message);
+        let tag = self.tag();
+        let mut line = format!("{tag} | {}", self.message);
+        if line.contains(TRACEBACK) {
+            line = line.replace("\\r", &format!("\n{tag} | "));
+        }
         if self.cut {
             line.push('…');
         }
@@ -180,6 +187,14 @@ mod tests {
             line(lost, "lines beyond the rate were dropped"),
             "3f2a9c1e | lines beyond the rate were dropped (7)"
         );
+        assert_eq!(
+            line(
+                told(),
+                r"[ERROR] E: no\rTraceback (most recent call last):\r  File a, line 1"
+            ),
+            "3f2a9c1e | [ERROR] E: no\n3f2a9c1e | Traceback (most recent call last):\n3f2a9c1e |   File a, line 1"
+        );
+        assert_eq!(line(told(), r"C:\readme"), r"3f2a9c1e | C:\readme");
         assert_eq!(line(Told { cut: true, ..told() }, "abc"), "3f2a9c1e | abc…");
     }
 

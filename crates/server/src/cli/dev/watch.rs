@@ -3,6 +3,7 @@
 use crate::cli::error::{CliError, exit};
 use notify::event::EventKind;
 use notify::{ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -15,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(3);
 /// Directories that tools fill.
 const NOT_EDITED: [&str; 4] = ["__pycache__", "node_modules", "target", "venv"];
 /// Files that tools make for a moment, or by themselves.
-const NOT_EDITED_ENDINGS: [&str; 6] = ["~", ".swp", ".swx", ".tmp", ".pyc", ".bak"];
+const NOT_EDITED_ENDINGS: [&str; 7] = ["~", ".swp", ".swx", ".tmp", ".pyc", ".bak", ".log"];
 
 /// Changes of files.
 pub(super) struct Changes {
@@ -32,6 +33,16 @@ struct Scope {
     roots: Vec<PathBuf>,
     /// The server's own.
     except: PathBuf,
+    /// The files to which this process writes what it says, if it does: each line would be a change.
+    outputs: Vec<Identity>,
+}
+
+/// Device and number of a file, whatever it is called.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> Option<Identity> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 impl Changes {
@@ -54,6 +65,10 @@ impl Changes {
         let scope = Scope {
             roots: roots.clone(),
             except: std::path::absolute(except)?,
+            outputs: ["/proc/self/fd/1", "/proc/self/fd/2"]
+                .into_iter()
+                .filter_map(|output| identity(Path::new(output)))
+                .collect(),
         };
         // One is enough to know that there is something; what comes meanwhile belongs to it.
         let (tell, changed) = mpsc::channel(1);
@@ -98,27 +113,31 @@ impl Changes {
         paths.join(", ")
     }
 
-    /// Waits until something has changed and it is quiet again; the first path that changed.
+    /// Waits until something has changed and it is quiet again; a path that changed and, if possible, is still there.
     pub(super) async fn next(&mut self) -> PathBuf {
         let Some(changed) = &mut self.changed else {
             return std::future::pending().await;
         };
-        let Some(first) = changed.recv().await else {
+        let Some(mut told) = changed.recv().await else {
             return std::future::pending().await;
         };
         let latest = Instant::now() + LONGEST;
         loop {
             let quiet = (Instant::now() + QUIET).min(latest);
             match timeout_at(quiet, changed.recv()).await {
-                Ok(Some(_)) if Instant::now() < latest => {}
-                _ => return first,
+                Ok(Some(path)) if Instant::now() < latest => {
+                    if path.exists() {
+                        told = path;
+                    }
+                }
+                _ => return told,
             }
         }
     }
 }
 
 impl Scope {
-    /// The first path of an event that counts.
+    /// The last path of an event that counts: of a file that is renamed, what it is called now.
     fn changed(&self, event: &Event) -> Option<PathBuf> {
         if matches!(event.kind, EventKind::Access(_)) {
             return None;
@@ -126,7 +145,7 @@ impl Scope {
         if event.need_rescan() {
             return self.roots.first().cloned();
         }
-        event.paths.iter().find(|path| self.counts(path)).cloned()
+        event.paths.iter().rev().find(|path| self.counts(path)).cloned()
     }
 
     fn counts(&self, path: &Path) -> bool {
@@ -135,6 +154,7 @@ impl Scope {
                 // A file that is watched counts, whatever it is called.
                 path == root.as_path() || path.strip_prefix(root).is_ok_and(is_edited)
             })
+            && identity(path).is_none_or(|file| !self.outputs.contains(&file))
     }
 }
 
@@ -184,6 +204,7 @@ mod tests {
             ("__pycache__/app.cpython-311.pyc", false),
             ("__pycache__", false),
             ("app.pyc", false),
+            ("app.log", false),
             (".git/index", false),
             ("target/debug/bootstrap", false),
             ("a/node_modules/x/index.js", false),
@@ -201,6 +222,7 @@ mod tests {
         let scope = Scope {
             roots: vec![PathBuf::from("/w/src"), PathBuf::from("/w/target/bootstrap")],
             except: PathBuf::from("/w/src/data"),
+            outputs: Vec::new(),
         };
         for (path, counts) in [
             ("/w/src/app.py", true),
@@ -229,6 +251,17 @@ mod tests {
             std::fs::write(root.join("deep/app.py"), format!("{n}")).unwrap();
         }
         assert_eq!(changes.next().await, root.join("deep/app.py"));
+        let mut scope = Scope {
+            roots: vec![root.clone()],
+            except: root.join("data"),
+            outputs: Vec::new(),
+        };
+        assert!(scope.counts(&root.join("deep/app.py")));
+        scope.outputs.extend(identity(&root.join("deep/app.py")));
+        assert!(
+            !scope.counts(&root.join("deep/app.py")),
+            "written by this process itself"
+        );
         // A file that is replaced, and one that is new.
         std::fs::write(root.join("new.txt"), "x").unwrap();
         std::fs::rename(root.join("new.txt"), root.join("deep/app.py")).unwrap();

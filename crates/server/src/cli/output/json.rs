@@ -194,7 +194,7 @@ mod tests {
             "{json}"
         );
         let indented = to_json(&received, true).unwrap();
-        assert!(indented.contains("\n          \"a\": {"), "{indented}");
+        assert!(indented.contains("\n        \"a\": {"), "{indented}");
     }
 
     #[test]
