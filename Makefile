@@ -7,7 +7,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # The Rust functions of demo and tests: a crate of their own, as a user's would be. The other one is built beside it.
 export MILLSTREAM_RUST_DELAYS := $(TARGET)/functions/release/rust-delays
 
-.PHONY: help setup setup-build env build functions test soak bench demo fmt lint tidy clean
+.PHONY: help setup setup-build env build functions test sim soak bench demo fmt lint tidy clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1#\2/p' $(MAKEFILE_LIST) | column -t -s '#'
@@ -30,6 +30,10 @@ functions:
 test: setup functions ## run every test, the black-box ones included
 	$(WITH_ENV) cargo build --locked --workspace --bins --examples
 	$(WITH_ENV) cargo test --locked --workspace
+	$(WITH_ENV) cargo test --locked -p millstream-engine --features mutants --test sim every_known_bug
+
+sim: ## the simulation of the engine over other seeds than `make test` runs: SEEDS=A..B, or one with SEED=N
+	cargo run --quiet --locked -p xtask -- sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),500..1000))
 
 soak: setup functions ## the crash tests again, longer: 50 kills instead of 20
 	$(WITH_ENV) cargo build --locked --workspace --bins --examples
@@ -47,6 +51,7 @@ fmt:            ## format the code
 
 lint: setup-build ## clippy, warnings are errors
 	$(WITH_ENV) cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(WITH_ENV) cargo clippy --locked -p millstream-core -p millstream-engine --features mutants --all-targets -- -D warnings
 
 tidy:           ## the rules of the house that no lint can say
 	cargo run --quiet --locked -p xtask -- tidy

@@ -13,6 +13,7 @@ mod json;
 pub mod lane_hash;
 pub mod lineage;
 pub mod mapping_state;
+pub mod mutant;
 pub mod queue;
 pub mod reconcile;
 pub mod restart;

@@ -4,6 +4,7 @@
 //! Decided anew from the whole list every time: sources list shards late, drop them when their records fall
 //! out of retention, and a mapping may have been paused meanwhile.
 
+use crate::mutant::{self, Mutant};
 use millstream_types::{Position, ShardId, ShardInfo, StartPin};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +33,7 @@ pub fn to_start(
     listed
         .iter()
         .filter(|shard| plan.read.contains(&shard.id) && !begun(&shard.id))
-        .filter(|shard| parents(shard).all(|parent| plan.is_over(parent)))
+        .filter(|shard| plan.may_start(shard))
         .map(|shard| (shard.id.clone(), plan.position(&shard.id)))
         .collect()
 }
@@ -117,6 +118,14 @@ impl<'a> Plan<'a> {
     /// Whether a child need not wait for this parent any longer.
     fn is_over(&self, parent: &ShardId) -> bool {
         self.finished.contains(parent) || !(self.started.contains(parent) || self.read.contains(parent))
+    }
+
+    fn may_start(&self, shard: &ShardInfo) -> bool {
+        let mut waited_for = parents(shard).filter(|parent| !self.is_over(parent));
+        match mutant::on(Mutant::ChildBeforeSecondParent) {
+            true => waited_for.count() < 2,
+            false => waited_for.next().is_none(),
+        }
     }
 
     fn position(&self, id: &ShardId) -> Position {

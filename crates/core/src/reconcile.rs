@@ -89,15 +89,13 @@ pub fn quiet(slots: &BTreeMap<ShardId, Slot>) -> bool {
         .any(|s| matches!(s, Slot::Running { .. } | Slot::Draining))
 }
 
-/// When to plan again if nothing happens.
+/// When to plan again if nothing happens; `planned` is when that was done last. What was due by then and was not started
+/// waits for something else than its time: that the mapping is to run, or that its source is found.
 #[must_use]
-pub fn deadline(slots: &BTreeMap<ShardId, Slot>) -> Option<Mono> {
-    let at = |slot: &Slot| {
-        if let Slot::Restarting { at } = slot {
-            Some(*at)
-        } else {
-            None
-        }
+pub fn deadline(slots: &BTreeMap<ShardId, Slot>, planned: Mono) -> Option<Mono> {
+    let at = |slot: &Slot| match slot {
+        Slot::Restarting { at } if *at > planned => Some(*at),
+        _ => None,
     };
     slots.values().filter_map(at).min()
 }
@@ -243,7 +241,14 @@ mod tests {
             (id("a"), Slot::Restarting { at: Mono(7) }),
             (id("b"), Slot::Restarting { at: Mono(5) }),
         ];
-        assert_eq!(deadline(&slots.into_iter().collect()), Some(Mono(5)));
-        assert_eq!(deadline(&BTreeMap::new()), None);
+        let slots = slots.into_iter().collect();
+        for (planned, expect) in [(0, Some(5)), (4, Some(5)), (5, Some(7)), (7, None), (9, None)] {
+            assert_eq!(
+                deadline(&slots, Mono(planned)),
+                expect.map(Mono),
+                "planned at {planned}"
+            );
+        }
+        assert_eq!(deadline(&BTreeMap::new(), Mono(0)), None);
     }
 }

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::task::{Owned, Timer};
 use futures::future::join_all;
 use millstream_core::failure_document::records_of;
+use millstream_core::mutant::{self, Mutant};
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_ports::{DeliverError, Delivery};
 use millstream_types::durable::OutboxEntry;
@@ -190,6 +191,9 @@ async fn delivered(context: &Context, entry: &OutboxEntry) -> Result<(), Deliver
 }
 
 async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<(), DeliverError> {
+    if mutant::on(Mutant::SettledBeforeDelivered) {
+        let _too_early = context.ports.outbox.settle(entry.discard).await;
+    }
     let destination = context
         .ports
         .destinations

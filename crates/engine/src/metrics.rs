@@ -51,6 +51,7 @@ impl NodeMetrics {
         let clock = &self.context.ports.clock;
         let late = clock.sleep_until(clock.now().mono.plus(DEPTH_WITHIN));
         tokio::select! {
+            biased;
             depth = queue?.depth() => depth.ok(),
             () = late => None,
         }

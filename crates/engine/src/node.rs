@@ -107,6 +107,7 @@ impl Node {
         let asked = self.root.cast(NodeMsg::Close(done)).is_ok();
         let late = clock.sleep_until(clock.now().mono.plus(deadline));
         let ended = tokio::select! {
+            biased;
             answer = drained => if asked && answer.is_ok() { Shutdown::Drained } else { Shutdown::Forced },
             () = late => Shutdown::Forced,
         };

@@ -44,6 +44,12 @@ mod system;
 #[doc = include_str!("../../../docs/embedding.md")]
 mod documents {}
 
+// The bugs that the simulation of the engine is to find are for that simulation alone.
+const _: () = assert!(
+    !millstream_engine::KNOWN_BUGS,
+    "the cargo feature `mutants` is on: no program may be made of such an engine"
+);
+
 pub use assembly::{Assembly, AssemblyOptions};
 pub use builder::{Builder, Millstream};
 pub use declared::FunctionSettings;

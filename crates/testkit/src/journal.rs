@@ -131,6 +131,18 @@ impl JournalState {
         self.now.shards.get(&(mapping, shard.clone()))?.record.as_ref()
     }
 
+    /// The record of a shard as a power loss now would leave it at the least.
+    #[must_use]
+    pub fn synced_record(&self, mapping: MappingId, shard: &ShardId) -> Option<&ShardRecord> {
+        self.base.shards.get(&(mapping, shard.clone()))?.record.as_ref()
+    }
+
+    /// Whether a power loss now would leave this discard for certain.
+    #[must_use]
+    pub fn is_discard_synced(&self, discard: DiscardId) -> bool {
+        self.base.discards.contains_key(&discard)
+    }
+
     /// The records of all shards of a mapping.
     #[must_use]
     pub fn shards(&self, mapping: MappingId) -> Vec<(ShardId, ShardRecord)> {

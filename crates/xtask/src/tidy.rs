@@ -8,7 +8,9 @@ mod finding;
 mod heads;
 mod length;
 mod lint_table;
+mod mutants;
 mod prints;
+mod select;
 mod source;
 mod text;
 mod tree;
@@ -32,9 +34,11 @@ fn check(tree: &Tree, packages: &[Package]) -> Vec<Finding> {
     for file in &tree.files {
         findings.extend(text::check(file));
         findings.extend(lint_table::check(file));
+        findings.extend(mutants::check(file));
         if file.is_rust() {
             findings.extend(heads::check(file));
             findings.extend(source::check(file));
+            findings.extend(select::check(file));
         }
     }
     let mut findings = allow::apply(tree, findings);

@@ -1,6 +1,7 @@
 //! A message in our hands, and how long it stays hidden from others.
 
 use super::orders::{OrderId, Received};
+use crate::mutant::{self, Mutant};
 use millstream_types::queue::MAX_VISIBILITY_SECONDS;
 use millstream_types::{Message, Mono};
 use std::sync::Arc;
@@ -84,7 +85,8 @@ impl Item {
             at_first_until: until,
             last_until,
             extended: false,
-            renew_due: (until < last_until).then(|| minus(until, visibility.margin())),
+            renew_due: (until < last_until && !mutant::on(Mutant::NoHeartbeat))
+                .then(|| minus(until, visibility.margin())),
             renewing: None,
             tries: 0,
             retry_at: now,

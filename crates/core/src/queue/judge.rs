@@ -6,6 +6,7 @@ use super::orders::{Action, AttemptReport, Obstacle, OrderId};
 use super::poll::take;
 use super::slot::Phase;
 use crate::backoff::throttle_delay;
+use crate::mutant::{self, Mutant};
 use crate::verdict::QueueVerdict;
 use millstream_types::Now;
 use std::time::Duration;
@@ -83,7 +84,8 @@ impl QueueMachine {
         }
         let mut left = Vec::new();
         for (at, mut item) in self.release_batch(slot).into_iter().enumerate() {
-            if failed.binary_search(&at).is_ok() {
+            let deletes_all = mutant::on(Mutant::DeleteDespitePartial);
+            if failed.binary_search(&at).is_ok() && !deletes_all {
                 left.push(item);
             } else {
                 self.counters.done += 1;

@@ -13,6 +13,7 @@
 //!   where it would make a group wait for the failures of another.
 //! - **FIFO** queues do not ramp: their groups are what bounds them.
 
+use crate::mutant::{self, Mutant};
 use millstream_types::Mono;
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ pub(super) struct Scaler {
 
 impl Scaler {
     pub(super) fn new(fifo: bool, maximum: Option<usize>, reports: bool, now: Mono) -> Self {
-        let cap = maximum.unwrap_or(MOST).clamp(1, MOST);
+        let more = usize::from(mutant::on(Mutant::ConcurrencyOffByOne));
+        let cap = maximum.map_or(MOST, |most| most + more).clamp(1, MOST);
         let base = if fifo { cap } else { BASE.min(cap) };
         Self {
             base,

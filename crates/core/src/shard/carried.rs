@@ -4,6 +4,7 @@
 //! numbers are kept as filters, at most one per number of lanes, until the checkpoint has passed them.
 
 use crate::lane_hash::lane_of;
+use crate::mutant::{self, Mutant};
 use millstream_types::Mark;
 use millstream_types::durable::{HeadRecord, LaneRecord, PriorLanes, SegmentRecord};
 
@@ -51,6 +52,9 @@ impl Carried {
     }
 
     pub(super) fn finished(&self, key: &[u8], mark: Mark) -> bool {
+        if mutant::on(Mutant::SkipFilterForgotten) {
+            return false;
+        }
         self.prior.iter().any(|p| {
             let lane = lane_of(p.lane_hash, p.done_through.len() as u8, key);
             p.done_through

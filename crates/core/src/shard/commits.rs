@@ -2,6 +2,7 @@
 //! gathered for the next.
 
 use super::persist::stored_checkpoint;
+use crate::mutant::{self, Mutant};
 use millstream_types::commit::{Durability, ShardCommit};
 use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, ShardRecord};
 use millstream_types::{Mark, Position};
@@ -109,15 +110,22 @@ impl Commits {
             finishes: record.finished,
             progress: StoredProgress::of(&record),
         });
-        let durability = if std::mem::take(&mut self.synced) {
+        let unsynced = mutant::on(Mutant::CountNotSynced) && self.discards.is_empty();
+        let durability = if std::mem::take(&mut self.synced) && !unsynced {
             Durability::Synced
         } else {
             Durability::Written
         };
-        self.dirty = false;
+        let late = mutant::on(Mutant::DocumentBeforeDiscard) && !self.outbox.is_empty();
+        let discards = if late {
+            Vec::new()
+        } else {
+            std::mem::take(&mut self.discards)
+        };
+        (self.dirty, self.synced) = (late, late);
         let commit = ShardCommit {
             record: Some(record),
-            discards: std::mem::take(&mut self.discards),
+            discards,
             outbox: std::mem::take(&mut self.outbox),
             ledger: std::mem::take(&mut self.ledger),
         };

@@ -1,6 +1,7 @@
 //! The batch a lane works on: a stack of parts, the current one on top (semantics, section 7).
 
 use crate::ids::IdSource;
+use crate::mutant::{self, Mutant};
 use millstream_types::durable::{HeadRecord, SegmentRecord};
 use millstream_types::{Mark, Mono, Now, Record, RequestId, ResponseContext, Wall};
 use std::ops::Range;
@@ -105,7 +106,11 @@ impl Head {
             if end > start || s.last.is_none() {
                 stack.push(Segment {
                     range: start..end,
-                    attempts: s.attempts,
+                    attempts: if mutant::on(Mutant::LostRetryCounter) {
+                        0
+                    } else {
+                        s.attempts
+                    },
                     request_id: s.request_id,
                     not_before: s.not_before.map(|at| (now.mono_at(at), at)),
                     last_response: s.last_response.clone(),
@@ -177,7 +182,9 @@ impl Head {
     pub(super) fn split(&mut self, ids: &mut IdSource) {
         if let Some(whole) = self.stack.pop() {
             let middle = whole.range.start + whole.len() / 2;
-            self.stack.push(Segment::fresh(middle..whole.range.end, ids));
+            let forgotten = usize::from(mutant::on(Mutant::BisectDropsMiddle) && whole.len() > 2);
+            self.stack
+                .push(Segment::fresh(middle + forgotten..whole.range.end, ids));
             self.stack.push(Segment::fresh(whole.range.start..middle, ids));
             self.troubled = true;
         }

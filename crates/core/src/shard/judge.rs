@@ -4,6 +4,7 @@ use super::head::{Phase, Segment};
 use super::machine::{AttemptReport, ShardMachine};
 use crate::backoff::{retry_delay, throttle_delay};
 use crate::failure_document::failure_document;
+use crate::mutant::{self, Mutant};
 use crate::verdict::Verdict;
 use bytes::Bytes;
 use millstream_types::durable::{AttemptResult, Discard, DiscardCondition, LedgerEntry, OutboxEntry};
@@ -61,6 +62,8 @@ impl ShardMachine {
         self.counters.failures += 1;
         self.counters.records_done += index as u64;
         self.enter(lane, sent, AttemptResult::Partial, index, started, now, None);
+        let short = mutant::on(Mutant::PartialWrongSuffix) && index + 1 < sent.len();
+        let index = index + usize::from(short);
         let ids = &mut self.ids;
         let range = self
             .lanes
@@ -89,7 +92,11 @@ impl ShardMachine {
         let mut spent = sent.clone();
         spent.attempts = attempts;
         spent.last_response = response;
-        if self.config.max_retries.is_some_and(|most| attempts > most) {
+        if self
+            .config
+            .max_retries
+            .is_some_and(|most| attempts > most + u32::from(mutant::on(Mutant::RetryTooMany)))
+        {
             self.enter(
                 lane,
                 sent,
@@ -124,6 +131,7 @@ impl ShardMachine {
         self.counters.throttles += 1;
         let mut held = sent.clone();
         held.throttles = held.throttles.saturating_add(1);
+        held.attempts += u32::from(mutant::on(Mutant::ThrottleSpendsAttempt));
         let delay = throttle_delay(held.throttles, asked, self.ids.jitter());
         held.not_before = Some((now.mono.plus(delay), now.wall.plus(delay)));
         if held.throttles == 1 {

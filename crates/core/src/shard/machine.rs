@@ -9,6 +9,7 @@ use super::head::Phase;
 use super::inspect::Counters;
 use super::lane::Lane;
 use crate::ids::IdSource;
+use crate::mutant::{self, Mutant};
 use crate::route::Entry;
 use crate::verdict::Verdict;
 use millstream_types::commit::CommitOutcome;
@@ -228,6 +229,15 @@ impl ShardMachine {
             return;
         }
         let running = self.commits.running.take();
+        let outcome = match outcome {
+            CommitOutcome::Unknown if mutant::on(Mutant::UnknownAsSuccess) => CommitOutcome::Committed,
+            CommitOutcome::Unknown if mutant::on(Mutant::UnknownAsFailure) => {
+                self.commits.require_sync();
+                self.release(&running.map_or_else(Vec::new, |r| r.gated));
+                return self.advance(now, out);
+            }
+            known => known,
+        };
         match outcome {
             CommitOutcome::Committed => {
                 if let Some(running) = running {
@@ -341,7 +351,7 @@ impl ShardMachine {
 
     fn commit(&mut self, out: &mut Vec<Action>) {
         let idle = self.lanes.iter().all(|l| l.is_idle() && l.lagging.is_none());
-        let finishes = self.cursors.at_end && idle;
+        let finishes = self.cursors.at_end && (idle || mutant::on(Mutant::FinishedTooEarly));
         if finishes && !self.finish_stored && self.commits.running.as_ref().is_none_or(|r| !r.finishes) {
             self.commits.require_sync();
         } else if idle && self.stored_through < self.cursors.read_through {
@@ -352,7 +362,10 @@ impl ShardMachine {
                 // Whoever asked to drain goes on from what is stored last: a pause, other settings, another node.
                 self.commits.require_sync();
             }
-            let record = self.record(finishes);
+            let mut record = self.record(finishes);
+            if mutant::on(Mutant::StaleCheckpoint) && self.attempts % 7 == 6 {
+                record.lanes.iter_mut().for_each(|l| l.done_through = None);
+            }
             self.stored_through = record.read_through;
             self.carried.prune(self.watermark());
             for lane in &mut self.lanes {

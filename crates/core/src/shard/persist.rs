@@ -9,6 +9,7 @@ use super::lane::Lane;
 use super::machine::{Mode, ShardMachine};
 use crate::ids::IdSource;
 use crate::lane_hash::LANE_HASH_VERSION;
+use crate::mutant::{self, Mutant};
 use millstream_types::durable::{HeadRecord, LaneRecord, ShardRecord};
 use millstream_types::{Mark, Now, Position};
 
@@ -91,7 +92,7 @@ impl ShardMachine {
     pub(super) fn record(&self, finished: bool) -> ShardRecord {
         let through = self.cursors.read_through;
         let lane = |l: &Lane| LaneRecord {
-            done_through: l.finished_through(through),
+            done_through: stored_through(l, through),
             head: l.restoring.clone().or_else(|| l.head.as_ref()?.stored()),
         };
         ShardRecord {
@@ -104,6 +105,17 @@ impl ShardMachine {
             at_end: self.cursors.at_end,
             finished,
         }
+    }
+}
+
+/// How far a lane is stored as finished.
+fn stored_through(lane: &Lane, through: Option<Mark>) -> Option<Mark> {
+    let finished = lane.finished_through(through);
+    match &lane.head {
+        Some(head) if mutant::on(Mutant::CommitBeforeSuccess) && lane.in_flight() => {
+            finished.max(head.last_mark())
+        }
+        _ => finished,
     }
 }
 
@@ -158,7 +170,8 @@ impl Resumed {
     fn same_lanes(record: ShardRecord) -> Self {
         let through = record.read_through;
         let lane = |l: LaneRecord| Lane {
-            lagging: (l.done_through < through).then_some(l.done_through),
+            lagging: (l.done_through < through && !mutant::on(Mutant::RestartSkipsUnfinished))
+                .then_some(l.done_through),
             ..resumed_lane(l.done_through, l.head)
         };
         Self {
@@ -176,7 +189,12 @@ impl Resumed {
 
     /// Reading goes back to the watermark; what other lanes finished beyond it is skipped.
     fn other_lanes(record: ShardRecord, factor: u8) -> Self {
-        let watermark = record.lanes.iter().map(|l| l.done_through).min().flatten();
+        let done = record.lanes.iter().map(|l| l.done_through);
+        let watermark = match mutant::on(Mutant::WatermarkHighest) {
+            true => done.max(),
+            false => done.min(),
+        }
+        .flatten();
         let carried = Carried::with(record.prior, record.lane_hash, &record.lanes);
         let lanes = vec![resumed_lane(watermark, None); factor.into()];
         let cursors = Cursors {

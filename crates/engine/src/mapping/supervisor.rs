@@ -289,13 +289,8 @@ impl SupervisorState {
             generation: mapping.generation,
             closing: self.closing.is_some(),
         };
-        let startable = self.startable();
-        let steps = plan(
-            wanted,
-            &self.children.slots,
-            &startable,
-            self.args.context.now().mono,
-        );
+        let (startable, planned) = (self.startable(), self.args.context.now().mono);
+        let steps = plan(wanted, &self.children.slots, &startable, planned);
         for step in steps {
             match step {
                 Step::Start { shard, position } => self.start(shard, position, myself).await,
@@ -320,7 +315,7 @@ impl SupervisorState {
         let myself = myself.clone();
         self.timer.set(
             &self.args.context.ports.clock,
-            deadline(&self.children.slots),
+            deadline(&self.children.slots, planned),
             move || {
                 let _ = myself.cast(MappingMsg::Wake);
             },

@@ -66,6 +66,7 @@ impl Calls {
         call: impl Future<Output = Vec<Result<(), EntryError>>>,
     ) -> Vec<EntryAnswer> {
         let results = tokio::select! {
+            biased;
             results = call => results,
             () = self.late(Duration::ZERO) => Vec::new(),
         };

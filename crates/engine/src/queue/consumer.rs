@@ -361,6 +361,7 @@ impl QueueState {
         tokio::spawn(async move {
             let late = clock.sleep_until(clock.now().mono.plus(DEPTH_WITHIN));
             let depth = tokio::select! {
+                biased;
                 depth = source.depth() => depth.ok(),
                 () = late => None,
             };

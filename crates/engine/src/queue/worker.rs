@@ -4,6 +4,7 @@ use super::consumer::QueueMsg;
 use crate::attempt::{Judged, Observer, Running};
 use crate::context::Context;
 use millstream_core::event::QueueEventShape;
+use millstream_core::mutant::{self, Mutant};
 use millstream_core::queue::{AttemptOrder, AttemptReport};
 use millstream_core::verdict::{QueueVerdict, queue_verdict};
 use millstream_ports::Body;
@@ -101,13 +102,14 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
     };
     let clock = &job.context.ports.clock;
     let hung = clock.sleep_until(now.mono.plus(pool.timeout).plus(TARGET_GRACE));
-    if !job.context.gates.pass(job.id) {
+    if !job.context.gates.pass(job.id) && !mutant::on(Mutant::PauseIgnored) {
         // Held until the drain that follows the closing of the gate gives the messages back.
         return QueueMsg::Held(order.id);
     }
     let (running, trace) = observe(job, &order, now);
     invocation.trace = trace;
     let outcome = tokio::select! {
+        biased;
         outcome = pool.invoker.invoke(invocation) => outcome,
         () = hung => Outcome::Timeout { after: pool.timeout },
     };

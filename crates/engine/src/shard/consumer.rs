@@ -14,6 +14,7 @@ use crate::meter::Meter;
 use crate::session::HeldLease;
 use crate::task::Timer;
 use crate::view::{ShardActivity, ShardInspection};
+use millstream_core::mutant::{self, Mutant};
 use millstream_core::shard::{
     Action, AttemptOrder, AttemptReport, AttemptToken, CommitOrder, CommitToken, Cursor, PageIn, ReadOrder,
     ShardConfig, ShardMachine, StopReason,
@@ -297,6 +298,9 @@ impl ConsumerState {
                 }
             }
             ShardMsg::CaughtUp(lag) => machine.on_lag(lag.millis, lag.records),
+            ShardMsg::Committed(token, CommitOutcome::Rejected) if mutant::on(Mutant::NoEpochGuard) => {
+                machine.on_commit(token, CommitOutcome::Committed, now, &mut actions);
+            }
             ShardMsg::Committed(token, outcome) => machine.on_commit(token, outcome, now, &mut actions),
             ShardMsg::Tick => {
                 self.timer.fired();

@@ -5,6 +5,7 @@ use crate::attempt::{Judged, Observer, Running};
 use crate::context::Context;
 use crate::session::HeldLease;
 use millstream_core::event::EventShape;
+use millstream_core::mutant::{self, Mutant};
 use millstream_core::shard::{AttemptOrder, AttemptReport, AttemptToken};
 use millstream_core::verdict::{Verdict, verdict};
 use millstream_ports::Body;
@@ -109,12 +110,14 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
     };
     let clock = &job.context.ports.clock;
     let hung = clock.sleep_until(now.mono.plus(pool.timeout).plus(TARGET_GRACE));
-    if !job.context.gates.pass(job.lease.lease.mapping) {
+    let ignored = mutant::on(Mutant::PauseIgnored);
+    if !job.context.gates.pass(job.lease.lease.mapping) && !ignored {
         return Attempted::Held(order.token);
     }
     let (running, trace) = observe(job, &order, now);
     invocation.trace = trace;
     let outcome = tokio::select! {
+        biased;
         outcome = pool.invoker.invoke(invocation) => outcome,
         () = hung => Outcome::Timeout { after: pool.timeout },
     };
