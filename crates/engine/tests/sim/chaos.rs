@@ -105,7 +105,11 @@ impl World {
         let hits = self.rng.between(1, 5);
         if !place.contains("worker") {
             self.store.panicking.insert(id);
-            self.losses += 1;
+            let mut queues = self.judges.queues.iter_mut();
+            queues
+                .find(|q| q.mapping == Some(id))
+                .into_iter()
+                .for_each(|q| q.panics = true);
         }
         self.seen("panic of an actor");
         if let Err(error) = millstream_engine::failpoint::configure(&format!("{place}({name})=panic@{hits}"))
@@ -155,7 +159,6 @@ impl World {
 
     fn died(&mut self, how: &'static str, power: bool) {
         self.seen(how);
-        self.losses += 1;
         if !self.calls.is_empty() {
             self.seen("crash with a batch in flight");
         }
@@ -172,5 +175,11 @@ impl World {
             self.store.state.lose_power(keep)
         });
         self.lost_all(kept);
+        for (queue, judge) in self.queues.iter().zip(&mut self.judges.queues) {
+            let received = queue.state.messages().filter(|m| m.receives > 0);
+            judge
+                .doubtful
+                .extend(received.map(|m| format!("m{}", m.number).into()));
+        }
     }
 }

@@ -219,7 +219,7 @@ impl World {
 
     fn queue_may_start(&mut self, queue: usize, messages: &[Message]) {
         let judge = &self.judges.queues[queue];
-        let most = judge.allowed.batch;
+        let (most, panics) = (judge.allowed.batch, judge.panics);
         if judge.mapping.is_some_and(|m| self.judges.is_stopped(m)) {
             self.wrong(
                 "I15: a batch of messages was sent behind the answer to a pause or removal".to_owned(),
@@ -229,7 +229,10 @@ impl World {
             let n = messages.len();
             self.wrong(format!("a batch of {n} messages, of which there may be {most}"));
         }
-        let clean = self.plan.queues[queue].clean && self.losses == 0 && self.plan.faults.slow == 0;
+        let plan = &self.plan.queues[queue];
+        // An extension that takes its time comes in time only where there is much of it.
+        let in_time = self.plan.faults.slow == 0 || plan.visibility >= 30;
+        let clean = plan.clean && in_time && !panics;
         for message in messages {
             if message.system.receive_count > 1 {
                 self.seen("message received again");
@@ -238,7 +241,8 @@ impl World {
             let runs = self.calls.values().any(
                 |c| matches!(&c.of, CallOf::Queue(q, _, ids) if *q == queue && ids.contains(&message.id)),
             );
-            if clean && (done || runs) {
+            let doubtful = self.judges.queues[queue].doubtful.contains(&message.id);
+            if clean && !doubtful && (done || runs) {
                 let what = if done {
                     "after its success"
                 } else {

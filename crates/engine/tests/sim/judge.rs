@@ -76,6 +76,10 @@ pub(crate) struct QueueJudge {
     pub(crate) allowed: Allowed,
     /// Messages that succeeded.
     pub(crate) done: BTreeSet<Arc<str>>,
+    /// Messages that were received when a process died: they come again.
+    pub(crate) doubtful: BTreeSet<Arc<str>>,
+    /// A consumer was told to panic, and does it some time.
+    pub(crate) panics: bool,
 }
 
 /// How a mapping stands, as its operator knows.
@@ -297,6 +301,7 @@ impl World {
     /// A mapping is gone for good.
     pub(crate) fn removed(&mut self, mapping: &Mapping) {
         self.seen("mapping removed");
+        self.end_abandoned();
         let running = self.calls_of(mapping.id);
         if running > 0 {
             self.wrong(format!(

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 /// The first seed that finds it.
 fn find(mutant: Mutant) -> Option<Failure> {
     mutant::switch(Some(mutant));
-    let found = SEEDS.find_map(|seed| run(seed, false).err());
+    let found = SEEDS.into_iter().find_map(|seed| run(seed, false).err());
     mutant::switch(None);
     found.map(|f| *f)
 }

@@ -189,7 +189,7 @@ impl World {
         let lanes = self.judges.streams.get(&id).map_or(1, |j| j.allowed.lanes);
         let Some(standing) = self.standing(id) else { return };
         standing.busy = false;
-        standing.deleting |= deleting;
+        standing.deleting |= deleting && acknowledged;
         if !acknowledged || standing.gone {
             return;
         }

@@ -168,7 +168,7 @@ fn stream(rng: &mut Rng, n: usize) -> StreamPlan {
 
 fn queue(rng: &mut Rng, n: usize) -> QueuePlan {
     let fifo = rng.per_mille(500);
-    let clean = rng.per_mille(300);
+    let clean = rng.per_mille(400);
     let faults = if clean {
         QueueFaults::default()
     } else {

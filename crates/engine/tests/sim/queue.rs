@@ -55,7 +55,11 @@ impl World {
             .send(Some(&group), number.as_bytes(), wall);
         self.queues[queue].wake();
         self.queue_news(queue);
-        let pause = self.rng.between(0, 2 * self.plan.put_every_ms);
+        // A function that takes its time gets less to do, or a run would take for ever.
+        let arn = &self.queues[queue].arn;
+        let reads = self.plan.mappings.iter().find(|m| m.spec.source == *arn);
+        let slowly = reads.map_or(0, |m| m.behaviour.call_ms / 4);
+        let pause = self.rng.between(0, 2 * self.plan.put_every_ms + slowly);
         self.after_ms(pause, move |w| w.send(queue));
     }
 

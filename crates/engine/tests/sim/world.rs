@@ -79,8 +79,6 @@ pub(crate) struct World {
     /// Whether that process runs.
     pub(crate) up: bool,
     pub(crate) crashes: u64,
-    /// How often what a process had in memory was lost.
-    pub(crate) losses: u64,
     pub(crate) streams: Vec<Stream>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) store: Store,
@@ -121,7 +119,6 @@ impl World {
             process: 0,
             up: false,
             crashes: 0,
-            losses: 0,
             streams: plan.streams.iter().map(Stream::new).collect(),
             queues: plan.queues.iter().map(Queue::new).collect(),
             store: Store::default(),
