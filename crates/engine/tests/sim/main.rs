@@ -3,6 +3,14 @@
 //!
 //! `MILLSTREAM_SEEDS=A..B` sets which seeds run, `MILLSTREAM_SEED=n` replays one and prints its events.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    reason = "a simulation that cannot go on shall fail there, and says what it saw"
+)]
+
 mod catalog;
 mod chaos;
 mod function;
