@@ -239,10 +239,17 @@ fn what_is_in(commit: &ShardCommit) -> Vec<&'static str> {
         });
     }
     for discard in &commit.discards {
-        seen.push(match discard.condition {
-            DiscardCondition::RetryAttemptsExhausted => "discard: retries exhausted",
-            DiscardCondition::RecordAgeExceeded => "discard: too old",
-        });
+        let reasons = [
+            (
+                DiscardCondition::RetryAttemptsExhausted,
+                "discard: retries exhausted",
+            ),
+            (DiscardCondition::RecordAgeExceeded, "discard: too old"),
+        ];
+        let of = reasons
+            .iter()
+            .find(|(condition, _)| *condition == discard.condition);
+        seen.extend(of.map(|(_, what)| *what));
     }
     if let Some(record) = &commit.record {
         let single = |s: &SegmentRecord| s.first.is_some() && s.first == s.last;
