@@ -32,3 +32,4 @@ mod server;
 mod strace;
 mod traces;
 mod wait;
+mod windows;

@@ -1,15 +1,15 @@
 //! The document that tells a destination which records were given up (semantics, section 9).
 
-use crate::civil::iso_millis;
+use crate::civil::{iso_millis, iso_seconds};
 use crate::json::write_string;
 use bytes::Bytes;
 use millstream_types::ResponseContext;
-use millstream_types::durable::Discard;
+use millstream_types::durable::{Discard, DiscardWindow};
 
 /// The document for `discard`: metadata only, members in AWS's order, without white space.
 ///
 /// `responseContext` is left out if the function never answered; of a batch without records only shard and stream
-/// are told.
+/// are told; `timeWindowInfo` comes last, of what was given up in a tumbling window.
 #[must_use]
 pub fn failure_document(discard: &Discard) -> Bytes {
     let response = discard
@@ -20,7 +20,7 @@ pub fn failure_document(discard: &Discard) -> Bytes {
     let document = format!(
         concat!(
             r#"{{"requestContext":{{"requestId":{},"functionArn":{},"condition":{},"approximateInvokeCount":{}}},"#,
-            r#"{}"version":"1.0","timestamp":{},"KinesisBatchInfo":{{"shardId":{},{}"streamArn":{}}}}}"#
+            r#"{}"version":"1.0","timestamp":{},"KinesisBatchInfo":{{"shardId":{},{}"streamArn":{}}}{}}}"#
         ),
         quoted(&discard.request_id.to_string()),
         quoted(&discard.function_arn),
@@ -31,8 +31,23 @@ pub fn failure_document(discard: &Discard) -> Bytes {
         quoted(discard.shard.as_str()),
         batch_range(discard).unwrap_or_default(),
         quoted(&discard.source_arn),
+        discard.window.as_ref().map(window_info).unwrap_or_default(),
     );
     document.into()
+}
+
+/// `,"timeWindowInfo":{…}`.
+fn window_info(window: &DiscardWindow) -> String {
+    format!(
+        concat!(
+            r#","timeWindowInfo":{{"window":{{"start":{},"end":{}}},"isFinalInvokeForWindow":{},"#,
+            r#""isWindowTerminatedEarly":{}}}"#
+        ),
+        quoted(&iso_seconds(window.start)),
+        quoted(&iso_seconds(window.end)),
+        window.is_final,
+        window.terminated_early,
+    )
 }
 
 /// How many records a document of [`failure_document`] is about.
@@ -113,6 +128,7 @@ mod tests {
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
             source_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/\"s\"".to_owned(),
             payload: Bytes::from_static(b"never shown"),
+            window: None,
         }
     }
 
@@ -179,5 +195,37 @@ mod tests {
         );
         assert!(document.ends_with(info), "{document}");
         assert_eq!(records_of(document.as_bytes()), 0);
+    }
+
+    #[test]
+    fn a_window_is_told_last() {
+        let window = |is_final, terminated_early| DiscardWindow {
+            start: Wall(1_607_497_440_000),
+            end: Wall(1_607_497_560_000),
+            is_final,
+            terminated_early,
+        };
+        for (window, flags) in [
+            (window(false, false), ("false", "false")),
+            (window(true, false), ("true", "false")),
+            (window(true, true), ("true", "true")),
+        ] {
+            let with = Discard {
+                window: Some(window),
+                ..discard(DiscardCondition::RetryAttemptsExhausted, None)
+            };
+            let plain = discard(DiscardCondition::RetryAttemptsExhausted, None);
+            let plain = String::from_utf8(failure_document(&plain).to_vec()).unwrap();
+            let info = format!(
+                concat!(
+                    r#","timeWindowInfo":{{"window":{{"start":"2020-12-09T07:04:00Z","end":"2020-12-09T07:06:00Z"}},"#,
+                    r#""isFinalInvokeForWindow":{},"isWindowTerminatedEarly":{}}}}}"#
+                ),
+                flags.0, flags.1
+            );
+            let document = String::from_utf8(failure_document(&with).to_vec()).unwrap();
+            assert_eq!(document, format!("{}{info}", plain.strip_suffix('}').unwrap()));
+            assert!(serde_json::from_str::<serde_json::Value>(&document).is_ok());
+        }
     }
 }

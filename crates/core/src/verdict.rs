@@ -5,10 +5,12 @@
 
 mod queue;
 mod report;
+mod state;
 
 pub use queue::{QueueVerdict, queue_verdict};
 
 use crate::route::Entry;
+use bytes::Bytes;
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use millstream_types::{Mark, Outcome, Record, ResponseContext, Seq};
 use report::Report;
@@ -105,6 +107,41 @@ pub fn verdict<T: Sequenced>(outcome: &Outcome, batch: &[T], report_item_failure
         // The code did not run, so it cannot cost an attempt (semantics 7, "service errors").
         Outcome::Unreachable { .. } => Verdict::Throttled { retry_after: None },
     }
+}
+
+/// Judges one attempt in a tumbling window (semantics 11), as [`verdict`] does, and tells the state that the function
+/// returned, as it wrote it.
+///
+/// A response without the member `state`, or with null for it, is a failure; any other JSON value is one, the empty
+/// object too. A state of more than `most` bytes is a failure as well: it would not even fit into the event that ends
+/// the window. Together with reported items the state counts if there is progress: it is then that of the records
+/// before the first one reported, which are done. What comes again is added to it by the function.
+#[must_use]
+pub fn window_verdict<T: Sequenced>(
+    outcome: &Outcome,
+    batch: &[T],
+    report_item_failures: bool,
+    most: usize,
+) -> (Verdict, Option<Bytes>) {
+    let verdict = verdict(outcome, batch, report_item_failures);
+    let progress = match verdict {
+        Verdict::Done => true,
+        Verdict::FailedFrom { index, .. } => index > 0,
+        Verdict::Failed { .. } | Verdict::Throttled { .. } => false,
+    };
+    match outcome {
+        Outcome::Response(body) if progress => match state::read(body) {
+            Ok(state) if state.len() <= most => (verdict, Some(state)),
+            Ok(_) => (failed("WindowState.TooLarge", None), None),
+            Err(why) => (failed(why.error(), None), None),
+        },
+        _ => (verdict, None),
+    }
+}
+
+/// An attempt in a window that succeeded without a state.
+pub(crate) fn without_state() -> Verdict {
+    failed(state::NoState::Missing.error(), None)
 }
 
 fn index_of<T: Sequenced>(id: &str, batch: &[T]) -> Option<usize> {

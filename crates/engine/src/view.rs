@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use millstream_core::mapping_state::MappingState;
 pub use millstream_core::queue::{QueueCounters, QueueSnapshot, ScaleReason, SlotActivity, SlotInspection};
-pub use millstream_core::shard::{BatchInspection, Counters, LaneInspection};
+pub use millstream_core::shard::{BatchInspection, Counters, LaneInspection, WindowInspection};
 use millstream_ports::{Invoker, PoolStatus, QueueDepth};
 use millstream_types::{
     Epoch, FunctionName, Incarnation, Mapping, MappingId, Mark, Namespace, Outcome, Position, RequestId,
@@ -103,6 +103,8 @@ pub struct ShardInspection {
     pub lanes: Vec<LaneInspection>,
     /// The last error of the source, the store or the shard itself.
     pub last_error: Option<String>,
+    /// The tumbling window that has begun and not ended.
+    pub window: Option<WindowInspection>,
     /// What the consumer of a queue does, where this stands for one.
     pub queue: Option<Box<QueueInspection>>,
 }
@@ -130,6 +132,7 @@ impl ShardInspection {
             buffered_bytes: 0,
             lanes: Vec::new(),
             last_error: None,
+            window: None,
             queue: None,
         }
     }

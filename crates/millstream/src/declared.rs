@@ -271,6 +271,7 @@ fn patch(spec: &MappingSpec) -> MappingPatch {
         report_batch_item_failures: Some(spec.report_batch_item_failures),
         on_failure: Some(spec.on_failure.clone()),
         maximum_concurrency: Some(spec.maximum_concurrency),
+        tumbling_window_seconds: Some(spec.tumbling_window_seconds),
         paused: None,
         applied: None,
     }

@@ -68,6 +68,7 @@ pub use millstream_ports::{
 pub use millstream_store::Health;
 pub use millstream_targets::{
     Batch, BoxError, CallContext, HttpOptions, HttpReach, InProcess, Item, JsonEvent, PoolOptions, Response,
+    Window,
 };
 pub use millstream_types as types;
 pub use millstream_types::queue::Redrive;

@@ -14,6 +14,7 @@ pub struct MappingSettings {
     batch_size: Option<u32>,
     maximum_concurrency: Option<u32>,
     window_seconds: u32,
+    tumbling_seconds: u32,
     factor: u8,
     bisect: bool,
     retries: i32,
@@ -39,6 +40,7 @@ impl MappingSettings {
             batch_size: None,
             maximum_concurrency: None,
             window_seconds: 0,
+            tumbling_seconds: 0,
             factor: 1,
             bisect: false,
             retries: -1,
@@ -111,6 +113,15 @@ impl MappingSettings {
     #[must_use]
     pub fn parallelization_factor(mut self, lanes: u8) -> Self {
         self.factor = lanes;
+        self
+    }
+
+    /// Streams only. Length of the tumbling windows over which the function aggregates, 1 to 900 s; 0, the default: none.
+    /// The function gets the window and its state ([`Batch::window`](crate::Batch::window)) and must return the new
+    /// state ([`Response::with_state`](crate::Response::with_state)). Only with one lane per shard.
+    #[must_use]
+    pub fn tumbling_window_seconds(mut self, seconds: u32) -> Self {
+        self.tumbling_seconds = seconds;
         self
     }
 
@@ -214,6 +225,7 @@ impl MappingSettings {
             report_batch_item_failures: self.report_failures,
             on_failure,
             maximum_concurrency: self.maximum_concurrency,
+            tumbling_window_seconds: self.tumbling_seconds,
             ..MappingSpec::new(source, function, start)
         }
     }

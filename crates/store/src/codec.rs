@@ -4,11 +4,50 @@ use crate::db::ReadError;
 use crate::schema::{Key, Table};
 use bytes::Bytes;
 use millstream_ports::JournalError;
+use millstream_types::durable::older::{DiscardV1, ShardRecordV1};
+use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, ShardRecord};
+use millstream_types::{Epoch, MappingId, Wall};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The first byte of every value.
-const VERSION: u8 = 1;
+/// A value with what follows it, or why there is none.
+type Decoded<'a, T> = Result<(T, &'a [u8]), postcard::Error>;
+
+/// What is stored as one value: the version that is written, and the older ones that can be read.
+pub trait Stored: Serialize + DeserializeOwned {
+    /// The first byte of a value as it is written now.
+    const VERSION: u8 = 1;
+
+    /// The value of an older version; none if there never was such a one.
+    fn older(_version: u8, _body: &[u8]) -> Option<Decoded<'_, Self>> {
+        None
+    }
+}
+
+impl Stored for Epoch {}
+impl Stored for LedgerEntry {}
+impl Stored for OutboxEntry {}
+impl Stored for (MappingId, Wall) {}
+
+impl Stored for ShardRecord {
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, body: &[u8]) -> Option<Decoded<'_, Self>> {
+        (version == 1).then(|| from_older::<ShardRecordV1, Self>(body))
+    }
+}
+
+impl Stored for Discard {
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, body: &[u8]) -> Option<Decoded<'_, Self>> {
+        (version == 1).then(|| from_older::<DiscardV1, Self>(body))
+    }
+}
+
+fn from_older<O: DeserializeOwned, T: From<O>>(body: &[u8]) -> Decoded<'_, T> {
+    postcard::take_from_bytes::<O>(body).map(|(old, rest)| (old.into(), rest))
+}
 
 /// A stored value that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,32 +94,69 @@ impl From<StoreError> for JournalError {
     }
 }
 
-/// A value as stored.
+/// A value as stored, in the newest version of its form.
 ///
 /// # Errors
 /// If the type uses a part of serde that postcard does not have: a mistake in the type, not in the value.
-pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, postcard::Error> {
-    let mut bytes = Vec::with_capacity(256);
-    bytes.push(VERSION);
-    postcard::to_extend(value, bytes).map(Bytes::from)
+pub fn encode<T: Stored>(value: &T) -> Result<Bytes, postcard::Error> {
+    with_version(T::VERSION, value)
 }
 
-/// The value that was stored under `key`.
+/// The value that was stored under `key`, by this or an earlier release.
 ///
 /// # Errors
 /// [`Damaged`] if `bytes` are none, or of a newer version.
-pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Damaged> {
-    match bytes.split_first() {
-        Some((&VERSION, body)) => match postcard::take_from_bytes(body) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => Err(Damaged::at(key, format!("{} bytes too many", rest.len()))),
-            Err(e) => Err(Damaged::at(key, e.to_string())),
-        },
-        Some((version, _)) => Err(Damaged::at(
+pub fn decode<T: Stored>(key: &[u8], bytes: &[u8]) -> Result<T, Damaged> {
+    read(key, bytes, T::VERSION, |version, body| {
+        if version == T::VERSION {
+            Some(postcard::take_from_bytes(body))
+        } else {
+            T::older(version, body)
+        }
+    })
+}
+
+/// A row of a form that has had one version only.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_row<T: Serialize>(value: &T) -> Result<Bytes, postcard::Error> {
+    with_version(1, value)
+}
+
+/// The row that [`encode_row`] made, stored under `key`.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_row<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, Damaged> {
+    read(key, bytes, 1, |version, body| {
+        (version == 1).then(|| postcard::take_from_bytes(body))
+    })
+}
+
+fn with_version<T: Serialize>(version: u8, value: &T) -> Result<Bytes, postcard::Error> {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.push(version);
+    postcard::to_extend(value, bytes).map(Bytes::from)
+}
+
+fn read<'a, T>(
+    key: &[u8],
+    bytes: &'a [u8],
+    newest: u8,
+    decoded: impl FnOnce(u8, &'a [u8]) -> Option<Decoded<'a, T>>,
+) -> Result<T, Damaged> {
+    let Some((version, body)) = bytes.split_first() else {
+        return Err(Damaged::at(key, "empty"));
+    };
+    match decoded(*version, body) {
+        Some(Ok((value, []))) => Ok(value),
+        Some(Ok((_, rest))) => Err(Damaged::at(key, format!("{} bytes too many", rest.len()))),
+        Some(Err(e)) => Err(Damaged::at(key, e.to_string())),
+        None => Err(Damaged::at(
             key,
-            format!("value version {version}, this program knows 1"),
+            format!("value version {version}, this program knows 1 to {newest}"),
         )),
-        None => Err(Damaged::at(key, "empty")),
     }
 }
 

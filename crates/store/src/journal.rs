@@ -4,7 +4,7 @@
 //! token, so the writer thread compares it in the same order in which it applies batches: after a newer owner's
 //! acquisition no commit of the old one can slip in, and after a failed commit none that was queued behind it.
 
-use crate::codec::{Damaged, StoreError, decode, encode};
+use crate::codec::{Damaged, StoreError, Stored, decode, encode};
 use crate::db::{Batch, Db, Guard, GuardedError};
 use crate::mailroom::OutboxStore;
 use crate::rows::{off_runtime, read_rows};
@@ -54,6 +54,8 @@ struct Owner {
     /// Nil for a shard that was forgotten: nobody's.
     incarnation: Incarnation,
 }
+
+impl Stored for Owner {}
 
 /// A shard that this journal gave out, and where its ledger stands.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ mod rows;
 pub mod schema;
 
 pub use catalog::CatalogStore;
-pub use codec::{Damaged, StoreError, decode, encode};
+pub use codec::{Damaged, StoreError, Stored, decode, decode_row, encode, encode_row};
 pub use db::{
     Applied, Batch, Db, DbBacklog, DbOptions, DbStats, DiskFull, Faults, FreeSpace, Guard, GuardedError,
     Health, Hold, NotApplied, OpenError, ReadError, WriteError,

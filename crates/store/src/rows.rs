@@ -1,10 +1,9 @@
 //! Reading runs of rows, off the runtime's threads.
 
-use crate::codec::{Damaged, StoreError, decode};
+use crate::codec::{Damaged, StoreError, Stored, decode};
 use crate::db::Db;
 use crate::schema::{Key, Range};
 use millstream_ports::JournalError;
-use serde::de::DeserializeOwned;
 use std::ops::ControlFlow;
 
 /// One row while it is read.
@@ -19,7 +18,7 @@ pub(crate) struct Row<'a> {
 
 impl Row<'_> {
     /// The value.
-    pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, Damaged> {
+    pub(crate) fn decode<T: Stored>(&self) -> Result<T, Damaged> {
         decode(self.raw, self.value)
     }
 }

@@ -106,6 +106,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     .invoke(Invocation {
                         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:measured".into(),
                         payload: Payload::Json(event.clone()),
+                        window: None,
                         request_id: RequestId::from_random(id),
                         attempt: 1,
                         timeout: Duration::from_secs(3),

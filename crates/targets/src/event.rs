@@ -150,6 +150,7 @@ pub(crate) mod tests {
         Invocation {
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
             payload: Payload::Json(Bytes::from_static(b"{}")),
+            window: None,
             request_id: RequestId::from_random(id),
             attempt: 2,
             timeout: Duration::from_secs(3),

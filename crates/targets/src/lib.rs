@@ -22,5 +22,5 @@ mod text;
 
 pub use factory::Factory;
 pub use http::{HttpOptions, HttpReach};
-pub use in_process::{Batch, BoxError, CallContext, InProcess, Item, JsonEvent, Response};
+pub use in_process::{Batch, BoxError, CallContext, InProcess, Item, JsonEvent, Response, Window};
 pub use process::PoolOptions;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use millstream_ports::{Body, InvokeFactory, Invoker, PoolStatus};
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
-use millstream_types::{Function, Invocation, Mark, Message, Outcome, Payload, Record};
+use millstream_types::{Function, Invocation, Mark, Message, Outcome, Payload, Record, WindowEnvelope};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -164,6 +164,29 @@ pub fn report_of_ids(failed: &[&str]) -> Outcome {
     Outcome::Response(format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(",")).into())
 }
 
+/// A response of a function in a tumbling window: its state is the list of the payloads of all records before the first
+/// one that is reported, behind those it was given.
+fn folded(outcome: Outcome, records: &[Record], window: &WindowEnvelope) -> Outcome {
+    let Outcome::Response(body) = &outcome else {
+        return outcome;
+    };
+    let text = String::from_utf8_lossy(body);
+    let reported = |r: &&Record| !text.contains(&format!("\"{}\"", r.mark.seq));
+    let quoted = |r: &Record| format!("{:?}", String::from_utf8_lossy(&r.data));
+    let old = String::from_utf8_lossy(&window.state);
+    let old = old.trim_matches(['[', ']', '{', '}']);
+    let all: Vec<String> = (!old.is_empty())
+        .then(|| old.to_owned())
+        .into_iter()
+        .chain(records.iter().take_while(reported).map(quoted))
+        .collect();
+    let rest = match text.trim_start_matches('{') {
+        "}" => "}".to_owned(),
+        rest => format!(",{rest}"),
+    };
+    Outcome::Response(format!("{{\"state\":[{}]{rest}", all.join(",")).into())
+}
+
 /// A function that throws an error of this type.
 #[must_use]
 pub fn raised(error_type: &str) -> Outcome {
@@ -218,7 +241,13 @@ impl Invoker for ScriptedFunction {
     async fn invoke(&self, invocation: Invocation) -> Outcome {
         self.with(|s| {
             let outcome = match &invocation.payload {
-                Payload::Records(range) => s.script.answer(range.as_slice()),
+                Payload::Records(range) => {
+                    let outcome = s.script.answer(range.as_slice());
+                    match &invocation.window {
+                        Some(window) => folded(outcome, range.as_slice(), window),
+                        None => outcome,
+                    }
+                }
                 Payload::Json(_) | Payload::Messages(_) => raised("AskedForRecords"),
             };
             s.calls.push(invocation);
@@ -272,6 +301,36 @@ mod tests {
         assert_eq!(
             script.answer(&both[..2]),
             Outcome::Response(Bytes::from_static(b"{}"))
+        );
+    }
+
+    #[test]
+    fn in_a_window_the_state_lists_what_is_done() {
+        let records = batch(&["a", "b", "c"]);
+        let window = |state: &'static str| WindowEnvelope {
+            start: Wall(0),
+            end: Wall(1),
+            state: Bytes::from_static(state.as_bytes()),
+            is_final: false,
+            terminated_early: false,
+        };
+        let text = |outcome| match folded(outcome, &records, &window("[\"z\"]")) {
+            Outcome::Response(body) => String::from_utf8(body.to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            text(Script::new().answer(&records)),
+            r#"{"state":["z","a","b","c"]}"#
+        );
+        let reported = text(report_of(&[records[1].mark]));
+        assert_eq!(
+            reported,
+            r#"{"state":["z","a"],"batchItemFailures":[{"itemIdentifier":"1"}]}"#
+        );
+        let first = folded(Script::new().answer(&records[..1]), &records[..1], &window("{}"));
+        assert_eq!(
+            first,
+            Outcome::Response(Bytes::from_static(br#"{"state":["a"]}"#))
         );
     }
 

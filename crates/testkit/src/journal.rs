@@ -242,6 +242,7 @@ mod tests {
             read_through: Some(Mark::of(Seq::from_u128(n))),
             at_end: false,
             finished: false,
+            windows: None,
         };
         ShardCommit {
             record: Some(record),

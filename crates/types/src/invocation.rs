@@ -1,6 +1,6 @@
 //! What goes to a function and what comes back.
 
-use crate::{Lease, MappingId, Message, Record, RequestId, TraceContext};
+use crate::{Lease, MappingId, Message, Record, RequestId, TraceContext, Wall};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub struct Invocation {
     pub function_arn: Arc<str>,
     /// The batch.
     pub payload: Payload,
+    /// The tumbling window the batch belongs to; none without windows. A finished event tells it too.
+    pub window: Option<WindowEnvelope>,
     /// The id of the request; an unchanged retry has the same.
     pub request_id: RequestId,
     /// Which attempt of this batch this is, from 1.
@@ -39,6 +41,21 @@ pub enum Payload {
     Records(RecordRange),
     /// The messages themselves, of a queue.
     Messages(Arc<[Message]>),
+}
+
+/// The tumbling window that an invocation belongs to (semantics, section 11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowEnvelope {
+    /// Its start, inclusive; shown in whole seconds.
+    pub start: Wall,
+    /// Its end, exclusive; shown in whole seconds.
+    pub end: Wall,
+    /// What the function returned last: one valid JSON value, copied as it is; `{}` at the start.
+    pub state: Bytes,
+    /// Whether no more records of the window follow.
+    pub is_final: bool,
+    /// Whether it ends early because its state is too big.
+    pub terminated_early: bool,
 }
 
 /// Part of a shared, ordered run of records.

@@ -26,7 +26,7 @@ pub use function::{Function, FunctionSpec, HttpTarget, ProcessTarget, Target};
 pub use ids::{
     FunctionName, Incarnation, MappingId, MappingName, Namespace, QueueName, RequestId, ShardId, StreamName,
 };
-pub use invocation::{Invocation, Outcome, Payload, ResponseContext};
+pub use invocation::{Invocation, Outcome, Payload, ResponseContext, WindowEnvelope};
 pub use lease::{Epoch, Lease};
 pub use mapping::{Desired, Mapping, MappingSpec, StartPin, StartingPosition};
 pub use message::{Message, Receipt};

@@ -78,6 +78,10 @@ pub struct MappingSpec {
     /// alone decides (semantics, section 10).
     #[serde(default)]
     pub maximum_concurrency: Option<u32>,
+    /// Streams only (`TumblingWindowInSeconds`, semantics, section 11). Length of the windows over which a function
+    /// aggregates, 1 to 900 s; 0, the default: none. Only with one lane per shard.
+    #[serde(default)]
+    pub tumbling_window_seconds: u32,
 }
 
 impl MappingSpec {
@@ -115,6 +119,7 @@ impl MappingSpec {
             report_batch_item_failures: false,
             on_failure: None,
             maximum_concurrency: None,
+            tumbling_window_seconds: 0,
         }
     }
 

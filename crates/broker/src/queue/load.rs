@@ -15,7 +15,7 @@ use super::{Queue, QueueHost};
 use crate::rows::RowError;
 use bytes::Bytes;
 use millstream_store::schema::{Key, Range, Table};
-use millstream_store::{Damaged, Db, decode};
+use millstream_store::{Damaged, Db, decode_row};
 use millstream_types::queue::MAX_IN_FLIGHT;
 use millstream_types::{Namespace, Now, QueueName, SourceArn, Wall};
 use serde::de::DeserializeOwned;
@@ -239,5 +239,5 @@ pub(super) fn messages(
 }
 
 fn parse<T: DeserializeOwned>(name: &QueueName, key: &[u8], value: &[u8]) -> Result<T, RowError> {
-    decode(key, value).map_err(|e: Damaged| super::rows::damaged(name, &e))
+    decode_row(key, value).map_err(|e: Damaged| super::rows::damaged(name, &e))
 }

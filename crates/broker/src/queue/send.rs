@@ -16,7 +16,7 @@ use crate::rows::RowError;
 use futures::future::BoxFuture;
 use millstream_ports::{QueueError, SendEntry, SendError, SendReceipt};
 use millstream_store::schema::Key;
-use millstream_store::{Applied, Batch, DiskFull, Durability, Guard, GuardedError, Health, encode};
+use millstream_store::{Applied, Batch, DiskFull, Durability, Guard, GuardedError, Health, encode_row};
 use millstream_types::{Mono, Now, Wall};
 use std::sync::Arc;
 
@@ -367,7 +367,7 @@ fn receipt(new: &NewMessage, number: u64, fifo: bool) -> SendReceipt {
 }
 
 pub(super) fn row<T: serde::Serialize>(value: &T) -> Result<bytes::Bytes, RowError> {
-    encode(value).map_err(|e| RowError::Damaged {
+    encode_row(value).map_err(|e| RowError::Damaged {
         what: "a row of a queue".into(),
         why: e.to_string(),
     })

@@ -4,7 +4,7 @@ use super::{count, mapping, mark, small, timestamp};
 use millstream_api::v1;
 use millstream_engine::view::{
     BatchInspection, LaneInspection, MappingInspection, MappingView, QueueCounters, QueueInspection,
-    ShardActivity, ShardInspection, SlotActivity, SlotInspection,
+    ShardActivity, ShardInspection, SlotActivity, SlotInspection, WindowInspection,
 };
 use millstream_types::Position;
 use v1::position::Kind;
@@ -99,6 +99,17 @@ fn shard(s: &ShardInspection) -> v1::ShardInspection {
         buffered_bytes: count(s.buffered_bytes),
         lanes: s.lanes.iter().map(lane).collect(),
         last_error: s.last_error.clone().unwrap_or_default(),
+        window: s.window.as_ref().map(window),
+    }
+}
+
+fn window(w: &WindowInspection) -> v1::WindowInspection {
+    v1::WindowInspection {
+        start_time: Some(timestamp(w.start)),
+        end_time: Some(timestamp(w.end)),
+        state_bytes: count(w.state_bytes),
+        ending: w.ending,
+        terminated_early: w.early,
     }
 }
 
@@ -171,8 +182,37 @@ mod tests {
             buffered_bytes: 10,
             lanes: Vec::new(),
             last_error: None,
+            window: None,
             queue: None,
         }
+    }
+
+    #[test]
+    fn an_open_window_is_shown() {
+        let open = WindowInspection {
+            start: Wall(60_000),
+            end: Wall(120_000),
+            state_bytes: 7,
+            ending: true,
+            early: false,
+        };
+        let shown = shard(&ShardInspection {
+            window: Some(open),
+            ..inspected()
+        });
+        let window = shown.window.unwrap();
+        assert_eq!(
+            (
+                window.start_time.unwrap().seconds,
+                window.end_time.unwrap().seconds
+            ),
+            (60, 120)
+        );
+        assert_eq!(
+            (window.state_bytes, window.ending, window.terminated_early),
+            (7, true, false)
+        );
+        assert!(shard(&inspected()).window.is_none());
     }
 
     #[test]

@@ -61,5 +61,11 @@ pub(crate) fn discard(d: Discard) -> v1::Discard {
         function_arn: d.function_arn,
         source_arn: d.source_arn,
         payload: d.payload,
+        window: d.window.map(|w| v1::DiscardWindow {
+            start_time: Some(timestamp(w.start)),
+            end_time: Some(timestamp(w.end)),
+            final_invoke: w.is_final,
+            terminated_early: w.terminated_early,
+        }),
     }
 }

@@ -19,7 +19,7 @@ const START_TIME: &str = "mapping.starting_position_timestamp";
 const FUNCTION: &str = "mapping.function";
 const DESTINATION: &str = "mapping.destination_config.on_failure.destination";
 /// The paths that an update may name.
-const PATHS: [&str; 18] = [
+const PATHS: [&str; 19] = [
     "source_arn",
     "starting_position",
     "starting_position_timestamp",
@@ -36,6 +36,7 @@ const PATHS: [&str; 18] = [
     "destination_config.on_failure.destination",
     "scaling_config",
     "scaling_config.maximum_concurrency",
+    "tumbling_window_in_seconds",
     "paused",
     applied::PATH,
 ];
@@ -122,6 +123,11 @@ fn patch(m: &v1::Mapping, mask: &Mask, defaults: &MappingSpec, refusals: &mut Re
     if mask.means(path, m.parallelization_factor.is_some()) {
         let (value, default) = (m.parallelization_factor, defaults.parallelization_factor);
         patch.parallelization_factor = refusals.take(unsigned(path, value, default, "1 to 10"));
+    }
+    let path = "tumbling_window_in_seconds";
+    if mask.means(path, m.tumbling_window_in_seconds.is_some()) {
+        let (value, default) = (m.tumbling_window_in_seconds, defaults.tumbling_window_seconds);
+        patch.tumbling_window_seconds = refusals.take(unsigned(path, value, default, "0 to 900"));
     }
     if mask.means(
         "bisect_batch_on_function_error",
@@ -310,6 +316,7 @@ pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
         counters: Some(counters(&status.counters)),
         paused: Some(mapping.desired == Desired::Paused),
         applied: applied::to_api(&mapping.applied),
+        tumbling_window_in_seconds: stream.then(|| small(spec.tumbling_window_seconds)),
     }
 }
 

@@ -90,6 +90,7 @@ async fn discards_are_listed_without_payload_and_got_with_it() {
         function_arn: String::new(),
         source_arn: String::new(),
         payload: Bytes::from(format!("payload {n}")),
+        window: None,
     };
     *w.outside.discards.lock().unwrap() = (1..=5).map(discard).collect();
     let (mut names, mut token) = (Vec::new(), String::new());

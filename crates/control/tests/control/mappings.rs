@@ -233,6 +233,7 @@ async fn the_inside_is_shown() {
         buffered_bytes: 0,
         lanes: Vec::new(),
         last_error: None,
+        window: None,
         queue: None,
     }];
     let request = v1::InspectMappingRequest { name: M.into() };

@@ -660,6 +660,7 @@ fn consumer() -> ShardInspection {
         buffered_bytes: 0,
         lanes: Vec::new(),
         last_error: None,
+        window: None,
         queue: Some(Box::new(QueueInspection { snapshot, depth })),
     }
 }

@@ -1,8 +1,9 @@
 //! A written event that can be cut into parts.
 
+use super::EventShape;
 use super::shape::{CLOSE, CLOSE_RECORDS, OPEN};
-use super::{EventShape, WindowEnvelope};
 use bytes::Bytes;
+use millstream_types::WindowEnvelope;
 use std::ops::Range;
 
 /// An event without window, with the place of each record, so that a retry, a part of a split or a suffix

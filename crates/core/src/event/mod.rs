@@ -9,7 +9,7 @@ mod shape;
 
 pub use encoded::EncodedEvent;
 pub use message::QueueEventShape;
-pub use shape::{EventShape, WindowEnvelope};
+pub use shape::EventShape;
 
 /// Most bytes of an event, envelope and window state included: AWS's limit of a synchronous payload
 /// (semantics 4.1).

@@ -4,7 +4,7 @@ use super::EncodedEvent;
 use crate::civil::iso_seconds;
 use crate::json::{escaped_len, write_escaped, write_string};
 use bytes::Bytes;
-use millstream_types::{Record, ShardId, SourceArn, Wall};
+use millstream_types::{Record, ShardId, SourceArn, Wall, WindowEnvelope};
 use std::sync::Arc;
 
 pub(super) const OPEN: &[u8] = br#"{"Records":["#;
@@ -17,21 +17,6 @@ const DATA: &[u8] = br#"","data":""#;
 const ARRIVAL: &[u8] = br#"","approximateArrivalTimestamp":"#;
 /// `.` and the milliseconds.
 const FRACTION_LEN: usize = 4;
-
-/// The tumbling window that an event belongs to (semantics, section 11).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WindowEnvelope {
-    /// Its start, inclusive; shown in whole seconds.
-    pub start: Wall,
-    /// Its end, exclusive; shown in whole seconds.
-    pub end: Wall,
-    /// What the function returned last: one valid JSON value, copied as it is; `{}` at the start.
-    pub state: Bytes,
-    /// Whether no more records of the window follow.
-    pub is_final: bool,
-    /// Whether it ends early because its state is too big.
-    pub terminated_early: bool,
-}
 
 /// The constant parts of the events of one shard, escaped once. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use bytes::Bytes;
-use millstream_types::{Mark, Record, Seq, ShardId, Wall};
+use millstream_types::{Mark, Record, Seq, ShardId, Wall, WindowEnvelope};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::Serialize;

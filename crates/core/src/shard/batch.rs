@@ -1,6 +1,5 @@
 //! Cutting batches: whichever of size, window and payload comes first (semantics, section 4).
 
-use crate::event::EventShape;
 use crate::route::Entry;
 use millstream_types::{Mono, Wall};
 use std::collections::VecDeque;
@@ -21,6 +20,10 @@ pub(super) struct CutRule {
     pub(super) event_bytes: usize,
     /// A record that arrived before this is too old to be tried.
     pub(super) expired_before: Option<Wall>,
+    /// Bytes of an event without its records.
+    pub(super) around: usize,
+    /// A record that arrived then or later belongs to another tumbling window.
+    pub(super) window_end: Option<Wall>,
 }
 
 /// Whether there is a batch, and how many of the first waiting records it takes.
@@ -34,18 +37,19 @@ pub(super) enum Cut {
     Full(usize),
 }
 
-/// Decides on the records at the front; on the first `before` of them only, if that is set.
-pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule, before: Option<usize>) -> Cut {
+/// Decides on the records at the front.
+pub(super) fn cut(waiting: &VecDeque<Waiting>, rule: &CutRule) -> Cut {
     let Some(first) = waiting.front() else {
         return Cut::Nothing;
     };
     let expired = |w: &Waiting| rule.expired_before.is_some_and(|t| w.entry.record.arrival < t);
     let old = expired(first);
-    let mut bytes = EventShape::ENVELOPE_LEN;
-    let n = before.map_or(waiting.len(), |before| before.min(waiting.len()));
-    for (n, w) in waiting.iter().take(n).enumerate() {
+    let another_window = |w: &Waiting| rule.window_end.is_some_and(|t| w.entry.record.arrival >= t);
+    let mut bytes = rule.around;
+    let n = waiting.len();
+    for (n, w) in waiting.iter().enumerate() {
         let with = bytes + w.entry.encoded_len as usize + usize::from(n > 0);
-        let another_kind = w.carried != first.carried || expired(w) != old;
+        let another_kind = w.carried != first.carried || expired(w) != old || another_window(w);
         if n == rule.batch_size || another_kind || (n > 0 && with > rule.event_bytes) {
             return Cut::Full(n);
         }
@@ -72,6 +76,7 @@ pub(crate) fn window_end(idle_since: Mono, first_waiting_since: Mono, window: Du
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::EventShape;
     use bytes::Bytes;
     use millstream_types::{Mark, Record, Seq};
 
@@ -134,33 +139,21 @@ mod tests {
                 vec![(10, 90, Some(1)), (10, 90, None)],
                 Cut::Full(1),
             ),
+            (
+                "tumbling windows are not mixed",
+                vec![(10, 199, None), (10, 100, None), (10, 200, None)],
+                Cut::Full(2),
+            ),
         ];
         let rule = CutRule {
             batch_size: 3,
             event_bytes: 1000,
             expired_before: Some(Wall(50)),
+            around: EventShape::ENVELOPE_LEN,
+            window_end: Some(Wall(200)),
         };
         for (what, spec, expect) in cases {
-            assert_eq!(cut(&waiting(&spec), &rule, None), expect, "{what}");
-        }
-    }
-
-    #[test]
-    fn what_comes_behind_a_batch_without_records_is_left() {
-        let rule = CutRule {
-            batch_size: 3,
-            event_bytes: 1000,
-            expired_before: None,
-        };
-        let five = waiting(&[(10, 100, None); 5]);
-        for (before, expect) in [
-            (Some(1), Cut::Underfilled(1)),
-            (Some(2), Cut::Underfilled(2)),
-            (Some(3), Cut::Full(3)),
-            (Some(9), Cut::Full(3)),
-            (None, Cut::Full(3)),
-        ] {
-            assert_eq!(cut(&five, &rule, before), expect, "{before:?}");
+            assert_eq!(cut(&waiting(&spec), &rule), expect, "{what}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a shard machine is told once.
 
+use super::windows::MAX_STATE_BYTES;
 use crate::event::{EventShape, MAX_EVENT_BYTES};
 use millstream_types::function::function_arn;
 use millstream_types::{MappingId, MappingSpec, Namespace, ShardId, SourceArn};
@@ -17,6 +18,8 @@ pub struct ShardConfig {
     pub batch_size: usize,
     /// Longest wait for a batch to fill.
     pub window: Duration,
+    /// Length of the tumbling windows (semantics 11), whole seconds; none: there are none. Only with one lane.
+    pub tumbling: Option<Duration>,
     /// Whether failed batches are split.
     pub bisect: bool,
     /// Retries after the first attempt; none for no limit.
@@ -44,6 +47,8 @@ pub struct Limits {
     pub page_bytes: usize,
     /// Most bytes of an event (semantics 4.1).
     pub event_bytes: usize,
+    /// Most bytes of a tumbling window's state; with a longer one the window ends early (semantics 11).
+    pub state_bytes: usize,
 }
 
 /// Where discards come from.
@@ -74,6 +79,7 @@ impl Limits {
             page_records: (lane_records * usize::from(lanes)).min(10_000),
             page_bytes: 1 << 20,
             event_bytes: MAX_EVENT_BYTES,
+            state_bytes: MAX_STATE_BYTES,
         }
     }
 }
@@ -97,6 +103,8 @@ impl ShardConfig {
             lanes,
             batch_size,
             window: Duration::from_secs(spec.batching_window_seconds.into()),
+            tumbling: (spec.tumbling_window_seconds > 0)
+                .then(|| Duration::from_secs(spec.tumbling_window_seconds.into())),
             bisect: spec.bisect_on_error,
             max_retries: u32::try_from(spec.max_retry_attempts).ok(),
             max_age: u64::try_from(spec.max_record_age_seconds)

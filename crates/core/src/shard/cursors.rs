@@ -70,6 +70,8 @@ pub(super) struct Cursors {
     pub(super) serial: u64,
     pub(super) lag_ms: Option<u64>,
     pub(super) lag_records: Option<u64>,
+    /// The main cursor found nothing new when it looked last, and it is told when something comes.
+    pub(super) caught_up: bool,
 }
 
 impl Cursors {

@@ -48,6 +48,11 @@ impl Segment {
     pub(super) fn len(&self) -> usize {
         self.range.len()
     }
+
+    /// Whether it was sent, as far as is known: without an answer since a restart it was not.
+    pub(super) fn was_offered(&self) -> bool {
+        self.attempts > 0 || self.throttles > 0
+    }
 }
 
 /// The batch a lane works on.
@@ -199,6 +204,28 @@ impl Head {
         self.stack.push(Segment::fresh(middle..whole.range.end, ids));
         self.phase = Phase::Waiting;
         whole.range.start..middle
+    }
+
+    /// Cuts the current part in two behind its first `n` records, without anything having failed: both keep its budget,
+    /// under ids of their own.
+    pub(super) fn cut(&mut self, n: usize, ids: &mut IdSource) {
+        if let Some(whole) = self.stack.pop() {
+            let middle = whole.range.start + n;
+            let mut part = |range| Segment {
+                range,
+                request_id: ids.request(),
+                ..whole.clone()
+            };
+            let rest = part(middle..whole.range.end);
+            let first = part(whole.range.start..middle);
+            self.stack.extend([rest, first]);
+        }
+    }
+
+    /// Puts a part without records before the current one.
+    pub(super) fn interrupt(&mut self, ids: &mut IdSource) {
+        let at = self.current().map_or(self.records.len(), |s| s.range.start);
+        self.stack.push(Segment::fresh(at..at, ids));
     }
 
     /// Cuts the first `n` records off the current part, which keeps its budget; its id changes with its content.

@@ -58,6 +58,23 @@ pub struct ShardSnapshot {
     pub counters: Counters,
     /// Whether the last attempt failed; none before the first.
     pub last_attempt_failed: Option<bool>,
+    /// The tumbling window that has begun and not ended.
+    pub window: Option<WindowInspection>,
+}
+
+/// A tumbling window that has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowInspection {
+    /// Its start, inclusive.
+    pub start: Wall,
+    /// Its end, exclusive.
+    pub end: Wall,
+    /// Bytes of what the function returned last.
+    pub state_bytes: u64,
+    /// Whether its last invocation runs or is to be tried again.
+    pub ending: bool,
+    /// Whether it ends early because its state is too big.
+    pub early: bool,
 }
 
 /// How far a shard is behind, now.
@@ -139,7 +156,20 @@ impl ShardMachine {
                 .collect(),
             counters: self.counters,
             last_attempt_failed: self.last_attempt_failed,
+            window: self.window(),
         }
+    }
+
+    fn window(&self) -> Option<WindowInspection> {
+        let open = self.windows.as_ref()?.open()?;
+        let current = self.lanes.first().and_then(|l| l.head.as_ref()?.current());
+        Some(WindowInspection {
+            start: open.start,
+            end: open.end,
+            state_bytes: open.state.len() as u64,
+            ending: open.early || current.is_some_and(|part| part.len() == 0),
+            early: open.early,
+        })
     }
 
     /// How far it is behind; what of its inside is worth to be told after every input.

@@ -2,10 +2,11 @@
 
 use super::head::{Phase, Segment};
 use super::machine::{AttemptReport, ShardMachine};
+use super::windows::of_discard;
 use crate::backoff::{retry_delay, throttle_delay};
 use crate::failure_document::failure_document;
 use crate::mutant::{self, Mutant};
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, without_state};
 use bytes::Bytes;
 use millstream_types::durable::{AttemptResult, Discard, DiscardCondition, LedgerEntry, OutboxEntry};
 use millstream_types::{Now, ResponseContext, Wall};
@@ -31,10 +32,23 @@ impl ShardMachine {
         };
         head.phase = Phase::Waiting;
         let started = report.started;
-        match report.verdict {
-            Verdict::Done => self.done(lane, &sent, started, now),
+        let in_window = self.windows.as_ref().is_some_and(|w| w.open().is_some());
+        let progress = match report.verdict {
+            Verdict::Done => true,
+            Verdict::FailedFrom { index, .. } => index > 0,
+            Verdict::Failed { .. } | Verdict::Throttled { .. } => false,
+        };
+        let verdict = if in_window && progress && report.state.is_none() {
+            without_state()
+        } else {
+            report.verdict
+        };
+        let state = report.state;
+        match verdict {
+            Verdict::Done => self.done(lane, &sent, state, started, now),
             Verdict::FailedFrom { index, .. } if index > 0 && index < sent.len() => {
                 self.partly_done(lane, &sent, index, started, now);
+                self.keep_state(lane, state);
             }
             Verdict::FailedFrom { response, .. } => {
                 let error = "BatchItemFailures".to_owned();
@@ -48,12 +62,17 @@ impl ShardMachine {
         }
     }
 
-    fn done(&mut self, lane: usize, sent: &Segment, started: Wall, now: Now) {
+    fn done(&mut self, lane: usize, sent: &Segment, state: Option<Bytes>, started: Wall, now: Now) {
         self.last_attempt_failed = Some(false);
         self.counters.records_done += sent.len() as u64;
         self.enter(lane, sent, AttemptResult::Done, sent.len(), started, now, None);
         let range = self.head_mut(lane).map_or(0..0, super::head::Head::pop);
         self.finish(lane, range);
+        if sent.len() == 0 {
+            self.close_window();
+        } else {
+            self.keep_state(lane, state);
+        }
         self.commits.note();
     }
 
@@ -72,6 +91,27 @@ impl ShardMachine {
             .map_or(0..0, |h| h.suffix(index, ids));
         self.finish(lane, range);
         self.commits.note();
+    }
+
+    /// The state of the window is now that of the records just finished. One that is too long ends the window before
+    /// the lane goes on.
+    fn keep_state(&mut self, lane: usize, state: Option<Bytes>) {
+        let (Some(windows), Some(state)) = (self.windows.as_mut(), state) else {
+            return;
+        };
+        if windows.keep(state, self.config.limits.state_bytes)
+            && let Some(head) = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut())
+        {
+            head.interrupt(&mut self.ids);
+        }
+    }
+
+    /// The last invocation of the open window is finished.
+    fn close_window(&mut self) {
+        if let Some(windows) = self.windows.as_mut() {
+            windows.close();
+        }
+        self.windows.take_if(|w| w.end_now());
     }
 
     fn failed(&mut self, lane: usize, sent: &Segment, failure: Failure, started: Wall, now: Now) {
@@ -222,7 +262,11 @@ impl ShardMachine {
             let document = self.document(&discard);
             self.commits.add_discard(discard, document);
         }
+        let empty = range.is_empty();
         self.finish(lane, range);
+        if empty {
+            self.close_window();
+        }
         self.gate(lane);
     }
 
@@ -235,10 +279,11 @@ impl ShardMachine {
         now: Now,
     ) -> Option<Discard> {
         let id = self.ids.discard(now.wall);
+        let window = self.windows.as_ref().and_then(|w| w.envelope(range.is_empty()));
         let records = self.lanes.get(lane)?.head.as_ref()?.slice(range);
         let (first, last) = (records.first(), records.last());
         let mut payload = Vec::new();
-        self.config.shape.encode(records, None, &mut payload);
+        self.config.shape.encode(records, window.as_ref(), &mut payload);
         let identity = &self.config.identity;
         Some(Discard {
             id,
@@ -258,6 +303,7 @@ impl ShardMachine {
             function_arn: identity.function_arn.clone(),
             source_arn: identity.source.as_str().to_owned(),
             payload: Bytes::from(payload),
+            window: window.as_ref().map(of_discard),
         })
     }
 

@@ -27,8 +27,6 @@ pub(super) struct Lane {
     pub(super) hold: bool,
     /// Waits for a commit before anything more of it is sent.
     pub(super) gated: bool,
-    /// A batch without records was asked for, behind so many of `waiting`.
-    pub(super) empty_after: Option<usize>,
     /// Records finished since the record of the newest commit was made.
     pub(super) unstored: usize,
     /// Records whose being finished is in the commit on its way.
@@ -37,10 +35,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn is_idle(&self) -> bool {
-        self.head.is_none()
-            && self.waiting.is_empty()
-            && self.restoring.is_none()
-            && self.empty_after.is_none()
+        self.head.is_none() && self.waiting.is_empty() && self.restoring.is_none()
     }
 
     pub(super) fn in_flight(&self) -> bool {
@@ -82,7 +77,6 @@ impl Lane {
     pub(super) fn take(&mut self, n: usize, now: Mono) -> Vec<Waiting> {
         let taken: Vec<Waiting> = self.waiting.drain(..n.min(self.waiting.len())).collect();
         self.waiting_bytes -= taken.iter().map(|w| w.entry.encoded_len as usize).sum::<usize>();
-        self.empty_after = self.empty_after.map(|n| n.saturating_sub(taken.len()));
         self.waiting_since = now;
         taken
     }
@@ -114,8 +108,7 @@ impl Lane {
             .head
             .as_ref()
             .is_some_and(|h| h.phase == Phase::Waiting && h.troubled);
-        // Where a batch without records belongs is known by what waits before it.
-        if !stuck || self.waiting.is_empty() || self.empty_after.is_some() {
+        if !stuck || self.waiting.is_empty() {
             return 0;
         }
         let kept = self

@@ -8,13 +8,15 @@ use super::cursors::{Cursor, Cursors, PageIn, ReadOrder};
 use super::head::Phase;
 use super::inspect::Counters;
 use super::lane::Lane;
+use super::windows::Windows;
 use crate::ids::IdSource;
 use crate::mutant::{self, Mutant};
 use crate::route::Entry;
 use crate::verdict::Verdict;
+use bytes::Bytes;
 use millstream_types::commit::CommitOutcome;
 use millstream_types::invocation::RecordRange;
-use millstream_types::{Mark, Mono, Now, Position, RequestId, Wall};
+use millstream_types::{Mark, Mono, Now, Position, RequestId, Wall, WindowEnvelope};
 use std::time::Duration;
 
 /// How long nothing is sent after an attempt was held. A drain is on its way then, so this bounds only how often it is
@@ -70,6 +72,10 @@ pub struct AttemptOrder {
     /// How long the first of them waited at the front of its lane until the batch was made; when a batch is sent for
     /// the first time, and was not stored by an earlier owner.
     pub waited: Option<Duration>,
+    /// The tumbling window they belong to; none without windows.
+    pub window: Option<WindowEnvelope>,
+    /// The last record of the lane that is finished; with it a batch without records can be told from others.
+    pub after: Option<Mark>,
 }
 
 /// What came of an attempt.
@@ -81,6 +87,22 @@ pub struct AttemptReport {
     pub verdict: Verdict,
     /// When it was sent.
     pub started: Wall,
+    /// In a tumbling window, what the function returned as its state, if there was progress
+    /// ([`crate::verdict::window_verdict`]). Without one there is none.
+    pub state: Option<Bytes>,
+}
+
+impl AttemptReport {
+    /// As if the code had not run: it costs no attempt.
+    #[must_use]
+    pub fn not_run(token: AttemptToken, started: Wall) -> Self {
+        Self {
+            token,
+            verdict: Verdict::Throttled { retry_after: None },
+            started,
+            state: None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +121,8 @@ pub struct ShardMachine {
     pub(super) lanes: Vec<Lane>,
     pub(super) carried: Carried,
     pub(super) cursors: Cursors,
+    /// None if there are no tumbling windows.
+    pub(super) windows: Option<Windows>,
     pub(super) commits: Commits,
     pub(super) mode: Mode,
     pub(super) now: Now,
@@ -132,13 +156,21 @@ impl ShardMachine {
     }
 
     /// The main cursor looked and found nothing new; how far that is behind the newest record.
-    pub fn on_lag(&mut self, lag_ms: u64, lag_records: Option<u64>) {
+    pub fn on_lag(&mut self, lag_ms: u64, lag_records: Option<u64>, now: Now, out: &mut Vec<Action>) {
         self.cursors.lag_ms = Some(lag_ms);
         self.cursors.lag_records = lag_records;
+        self.cursors.caught_up = true;
+        self.advance(now, out);
+    }
+
+    /// The source cannot be read: whether all there is has been read is not known until it was looked at again.
+    pub fn on_unreadable(&mut self) {
+        self.cursors.caught_up = false;
     }
 
     fn take_main(&mut self, page: PageIn, now: Now) {
         self.cursors.main = None;
+        self.cursors.caught_up = false;
         let before = self.cursors.read_through;
         for (l, entries) in page.lanes.into_iter().enumerate() {
             self.counters.records_read += entries.len() as u64;
@@ -268,27 +300,6 @@ impl ShardMachine {
         }
     }
 
-    /// Asks for a batch without records on a lane, behind all records that the lane has taken in and before all that
-    /// it takes in later: the end of a tumbling window (semantics 11). It is tried, retried and given up like any
-    /// other, and once it has failed it survives a crash; until then it does not, nor a change of the number of
-    /// lanes, so whoever asks must be able to tell from what is stored that it has to ask again.
-    ///
-    /// False, and nothing is done, if the lane does not exist, is behind the main cursor, has one waiting already,
-    /// or the machine ends.
-    pub fn cut_empty(&mut self, lane: u8, now: Now, out: &mut Vec<Action>) -> bool {
-        let Some(l) = self.lanes.get_mut(usize::from(lane)) else {
-            return false;
-        };
-        let refused = l.empty_after.is_some() || l.lagging.is_some() || l.restoring.is_some();
-        if refused || self.mode != Mode::Running {
-            return false;
-        }
-        l.keep_progress(self.cursors.read_through);
-        l.empty_after = Some(l.waiting.len());
-        self.advance(now, out);
-        true
-    }
-
     /// The time given by [`ShardMachine::deadline`] has come.
     pub fn on_tick(&mut self, now: Now, out: &mut Vec<Action>) {
         self.advance(now, out);
@@ -351,7 +362,8 @@ impl ShardMachine {
 
     fn commit(&mut self, out: &mut Vec<Action>) {
         let idle = self.lanes.iter().all(|l| l.is_idle() && l.lagging.is_none());
-        let finishes = self.cursors.at_end && (idle || mutant::on(Mutant::FinishedTooEarly));
+        let open = self.windows.as_ref().is_some_and(|w| w.open().is_some());
+        let finishes = self.cursors.at_end && ((idle && !open) || mutant::on(Mutant::FinishedTooEarly));
         if finishes && !self.finish_stored && self.commits.running.as_ref().is_none_or(|r| !r.finishes) {
             self.commits.require_sync();
         } else if idle && self.stored_through < self.cursors.read_through {

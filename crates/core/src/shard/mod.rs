@@ -23,6 +23,7 @@ mod lane;
 mod machine;
 mod persist;
 mod step;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub(crate) use batch::window_end;
 pub use commits::{CommitOrder, CommitToken};
 pub use config::{Identity, Limits, ShardConfig};
 pub use cursors::{Cursor, PageIn, ReadOrder};
-pub use inspect::{BatchInspection, Counters, LaneInspection, ShardLag, ShardSnapshot};
+pub use inspect::{BatchInspection, Counters, LaneInspection, ShardLag, ShardSnapshot, WindowInspection};
 pub use machine::{Action, AttemptOrder, AttemptReport, AttemptToken, ShardMachine, StopReason};
 pub use persist::stored_checkpoint;
+pub use windows::MAX_STATE_BYTES;

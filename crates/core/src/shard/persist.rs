@@ -7,6 +7,7 @@ use super::cursors::Cursors;
 use super::inspect::Counters;
 use super::lane::Lane;
 use super::machine::{Mode, ShardMachine};
+use super::windows::Windows;
 use crate::ids::IdSource;
 use crate::lane_hash::LANE_HASH_VERSION;
 use crate::mutant::{self, Mutant};
@@ -20,10 +21,12 @@ impl ShardMachine {
     pub fn new(
         config: ShardConfig,
         start: Position,
-        stored: Option<ShardRecord>,
+        mut stored: Option<ShardRecord>,
         seed: u128,
         now: Now,
     ) -> Self {
+        let windows = stored.as_mut().and_then(|record| record.windows.take());
+        let windows = Windows::resume(config.tumbling, windows);
         let resumed = stored.map_or_else(
             || Resumed::fresh(config.lanes),
             |record| Resumed::from(record, config.lanes),
@@ -56,6 +59,7 @@ impl ShardMachine {
             carried: resumed.carried,
             stored_through: resumed.cursors.read_through,
             cursors: resumed.cursors,
+            windows,
             commits: Commits::default(),
             mode: Mode::Running,
             now,
@@ -104,6 +108,7 @@ impl ShardMachine {
             read_through: through,
             at_end: self.cursors.at_end,
             finished,
+            windows: self.windows.as_ref().map(Windows::stored),
         }
     }
 }
@@ -196,7 +201,11 @@ impl Resumed {
         }
         .flatten();
         let carried = Carried::with(record.prior, record.lane_hash, &record.lanes);
-        let lanes = vec![resumed_lane(watermark, None); factor.into()];
+        let mut lanes = vec![resumed_lane(watermark, None); factor.into()];
+        let ended = record.lanes.into_iter().next().and_then(window_end);
+        if let (Some(lane), Some(head)) = (lanes.first_mut(), ended) {
+            lane.restoring = Some(head);
+        }
         let cursors = Cursors {
             read_through: watermark,
             ..Cursors::default()
@@ -209,6 +218,13 @@ impl Resumed {
             finished: false,
         }
     }
+}
+
+/// The part of a lane's batch that ends a tumbling window, if it was the one that failed last: it has no records by
+/// which another number of lanes could find it.
+fn window_end(lane: LaneRecord) -> Option<HeadRecord> {
+    let last = lane.head?.segments.pop().filter(|s| s.last.is_none())?;
+    Some(HeadRecord { segments: vec![last] })
 }
 
 fn resumed_lane(done_through: Option<Mark>, head: Option<HeadRecord>) -> Lane {

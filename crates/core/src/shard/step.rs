@@ -1,14 +1,26 @@
 //! What a lane does next, once nothing of it is in flight.
 
 use super::batch::{Cut, CutRule, cut, window_end};
-use super::head::{Head, Phase};
+use super::head::{Head, Phase, Segment};
 use super::lane::Lane;
 use super::machine::{Action, AttemptOrder, AttemptToken, Mode, ShardMachine};
+use super::windows::Windows;
 use crate::event::EventShape;
 use millstream_types::durable::DiscardCondition;
 use millstream_types::invocation::RecordRange;
 use millstream_types::{Mono, Now, Record, Wall};
 use std::time::Duration;
+
+/// Whether the open tumbling window has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WindowEnds {
+    /// No, or there is none.
+    No,
+    /// Its last invocation is the next thing this lane does.
+    Here,
+    /// Another lane has to end it first.
+    Elsewhere,
+}
 
 impl ShardMachine {
     /// Takes the next batch if there is none, and sends the current part if its time has come.
@@ -33,7 +45,7 @@ impl ShardMachine {
     }
 
     fn take_batch(&mut self, lane: usize, now: Now) -> bool {
-        let (rule, window) = (self.cut_rule(now.wall), self.config.window);
+        let window = self.config.window;
         let (at_end, through) = (self.cursors.at_end, self.cursors.read_through);
         let Some(l) = self.lanes.get_mut(lane) else {
             return false;
@@ -41,13 +53,23 @@ impl ShardMachine {
         if l.restoring.is_some() {
             return restore(l, at_end, through, now, &mut self.ids);
         }
-        if l.empty_after == Some(0) {
-            l.empty_after = None;
-            l.head = Some(Head::empty(&mut self.ids));
-            return true;
+        match self.window_ends(lane, now.wall) {
+            WindowEnds::No => {}
+            WindowEnds::Elsewhere => return false,
+            WindowEnds::Here => {
+                let head = Head::empty(&mut self.ids);
+                if let Some(l) = self.lanes.get_mut(lane) {
+                    l.head = Some(head);
+                }
+                return true;
+            }
         }
-        let more_may_come = (!at_end || l.lagging.is_some()) && l.empty_after.is_none();
-        let n = match cut(&l.waiting, &rule, l.empty_after) {
+        let rule = self.cut_rule(lane, now.wall);
+        let Some(l) = self.lanes.get_mut(lane) else {
+            return false;
+        };
+        let more_may_come = !at_end || l.lagging.is_some();
+        let n = match cut(&l.waiting, &rule) {
             Cut::Nothing => return false,
             Cut::Full(n) => n,
             Cut::Underfilled(n) if !more_may_come => n,
@@ -75,30 +97,39 @@ impl ShardMachine {
         true
     }
 
-    /// Discards, waits or sends; true if there may be more to do at once.
+    /// Discards, cuts, waits or sends; true if there may be more to do at once.
     fn try_part(&mut self, lane: usize, now: Now, out: &mut Vec<Action>) -> bool {
-        let limit = self.config.limits.event_bytes;
-        let rule = self.cut_rule(now.wall);
-        let Some(head) = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()) else {
+        let Some(head) = self.lanes.get(lane).and_then(|l| l.head.as_ref()) else {
             return false;
         };
         let Some(current) = head.current() else {
             return false;
         };
-        let old = |r: &&Record| rule.expired_before.is_some_and(|t| r.arrival < t);
-        let expired = head.slice(current.range.clone()).iter().take_while(old).count();
-        if expired > 0 {
+        let records = head.slice(current.range.clone());
+        if let Some(expired) = self.expired(current, records, now.wall) {
             self.expire(lane, expired, now);
             return true;
         }
         if current.not_before.is_some_and(|(at, _)| at > now.mono) {
             return false;
         }
-        let commas = current.len().saturating_sub(1);
-        if EventShape::ENVELOPE_LEN + head.bytes_of(&current.range) + commas > limit {
-            self.fail_oversized(lane, now);
+        if self.cut_at_window(lane) {
             return true;
         }
+        if let Some(fit) = self.too_large(lane) {
+            self.make_fit(lane, fit, now);
+            return true;
+        }
+        self.send(lane, out);
+        false
+    }
+
+    fn send(&mut self, lane: usize, out: &mut Vec<Action>) {
+        let Some(l) = self.lanes.get_mut(lane) else { return };
+        let after = l.done_through;
+        let Some(head) = l.head.as_mut() else { return };
+        let Some(current) = head.current() else { return };
+        let last = current.len() == 0;
         self.attempts += 1;
         let token = AttemptToken {
             lane: lane as u8,
@@ -113,11 +144,85 @@ impl ShardMachine {
                 range: current.range.clone(),
             },
             waited: head.waited.take(),
+            window: self.windows.as_ref().and_then(|w| w.envelope(last)),
+            after,
         };
         head.phase = Phase::InFlight(token.serial);
         self.counters.attempts += 1;
         out.push(Action::Invoke(order));
-        false
+    }
+
+    /// How many of the first records are too old to be tried; none if there is nothing to give up. What ends a window
+    /// is as old as the end of its window, and is offered at least once.
+    fn expired(&self, part: &Segment, records: &[Record], now: Wall) -> Option<usize> {
+        let before = self.expired_before(now)?;
+        if records.is_empty() {
+            let end = self.windows.as_ref()?.open()?.end;
+            return (part.was_offered() && end < before).then_some(0);
+        }
+        let expired = records.iter().take_while(|r| r.arrival < before).count();
+        (expired > 0).then_some(expired)
+    }
+
+    /// Opens the window of the current part, once the one before has ended. What of it belongs to a later one becomes a
+    /// part of its own: windows may have been switched on since the batch was made. True if there is more to do first.
+    fn cut_at_window(&mut self, lane: usize) -> bool {
+        let (Some(windows), Some(head)) = (
+            self.windows.as_mut(),
+            self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()),
+        ) else {
+            return false;
+        };
+        let Some(range) = head.current().map(|s| s.range.clone()) else {
+            return false;
+        };
+        let records = head.slice(range);
+        let Some(first) = records.first() else {
+            return false;
+        };
+        if windows.open().is_some_and(|w| w.is_over(first.arrival)) {
+            head.interrupt(&mut self.ids);
+            return true;
+        }
+        let end = windows.enter(first.arrival);
+        let n = records.iter().take_while(|r| r.arrival < end).count();
+        let mixed = n > 0 && n < records.len();
+        if mixed {
+            head.cut(n, &mut self.ids);
+        }
+        mixed
+    }
+
+    /// How many of its first records fit into an event, if the current part does not.
+    fn too_large(&self, lane: usize) -> Option<usize> {
+        let head = self.lanes.get(lane)?.head.as_ref()?;
+        let range = head.current()?.range.clone();
+        let open = self.windows.as_ref().and_then(|w| w.open());
+        let around = open.map_or(EventShape::ENVELOPE_LEN, |w| w.around(&self.config.shape));
+        let limit = self.config.limits.event_bytes;
+        let fits = |n: usize| {
+            let part = range.start..range.start + n;
+            around + head.bytes_of(&part) + n.saturating_sub(1) <= limit
+        };
+        // What has no records fits: a longer state was not taken.
+        let n = range.len();
+        (n > 0 && !fits(n)).then(|| (0..n).rev().find(|n| fits(*n)).unwrap_or(0))
+    }
+
+    /// The current part does not fit into an event, but for its first `n` records: beside a state that grew after it
+    /// was cut less has room than before.
+    fn make_fit(&mut self, lane: usize, n: usize, now: Now) {
+        let Some(head) = self.lanes.get_mut(lane).and_then(|l| l.head.as_mut()) else {
+            return;
+        };
+        let len = head.current().map_or(0, Segment::len);
+        if len > 1 {
+            head.cut(n.max(1), &mut self.ids);
+        } else if self.windows.as_mut().is_some_and(Windows::make_room) {
+            head.interrupt(&mut self.ids);
+        } else {
+            self.fail_oversized(lane, now);
+        }
     }
 
     fn expire(&mut self, lane: usize, n: usize, now: Now) {
@@ -136,18 +241,55 @@ impl ShardMachine {
         self.give_up(lane, &current, range, condition, now);
     }
 
-    fn cut_rule(&self, now: Wall) -> CutRule {
-        let before = |age: Duration| {
-            Wall(
-                now.0
-                    .saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            )
-        };
+    fn cut_rule(&self, lane: usize, now: Wall) -> CutRule {
+        let first = self.lanes.get(lane).and_then(|l| l.waiting.front());
+        let first = first.map(|w| w.entry.record.arrival);
+        let window = self.windows.as_ref().zip(first).map(|(w, first)| w.of(first));
         CutRule {
             batch_size: self.config.batch_size,
             event_bytes: self.config.limits.event_bytes,
-            expired_before: self.config.max_age.map(before),
+            expired_before: self.expired_before(now),
+            around: window
+                .as_ref()
+                .map_or(EventShape::ENVELOPE_LEN, |w| w.around(&self.config.shape)),
+            window_end: window.map(|w| w.end),
         }
+    }
+
+    /// What arrived before this is too old to be tried.
+    fn expired_before(&self, now: Wall) -> Option<Wall> {
+        let age = self.config.max_age?;
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Some(Wall(now.0.saturating_sub(age)))
+    }
+
+    /// Whether the open window ends before this lane, which has no batch, takes another (semantics 11).
+    fn window_ends(&self, lane: usize, now: Wall) -> WindowEnds {
+        let Some((windows, open)) = self.windows.as_ref().and_then(|w| Some((w, w.open()?))) else {
+            return WindowEnds::No;
+        };
+        // Windows have one lane. If there are more, they were just switched off.
+        if lane > 0 {
+            return WindowEnds::Elsewhere;
+        }
+        let Some(l) = self.lanes.get(lane) else {
+            return WindowEnds::No;
+        };
+        let ends = windows.end_now()
+            || open.early
+            || match l.waiting.front() {
+                Some(first) => open.is_over(first.entry.record.arrival),
+                None if l.lagging.is_some() => false,
+                None => self.cursors.at_end || self.idle_close().is_some_and(|at| at <= now),
+            };
+        if ends { WindowEnds::Here } else { WindowEnds::No }
+    }
+
+    /// When the open window ends if no record comes; none while one may be on its way.
+    fn idle_close(&self) -> Option<Wall> {
+        let l = self.lanes.first()?;
+        let quiet = l.is_idle() && l.lagging.is_none() && self.cursors.caught_up;
+        self.windows.as_ref()?.idle_close().filter(|_| quiet)
     }
 
     /// When to call [`ShardMachine::on_tick`] if nothing happens before.
@@ -159,7 +301,13 @@ impl ShardMachine {
         if let Some(until) = self.held.filter(|until| *until > self.now.mono) {
             return Some(until);
         }
-        self.lanes.iter().filter_map(|l| self.lane_deadline(l)).min()
+        let free = |l: &Lane| !l.gated && !l.is_ahead(self.config.batch_size);
+        let idle_close = self.idle_close().filter(|_| self.lanes.first().is_some_and(free));
+        // While a window is open, other lanes than its own wait for its end, not for a time.
+        let open = self.windows.as_ref().is_some_and(|w| w.open().is_some());
+        let own = if open { 1 } else { self.lanes.len() };
+        let lanes = self.lanes.iter().take(own).filter_map(|l| self.lane_deadline(l));
+        lanes.chain(idle_close.map(|at| self.now.mono_at(at))).min()
     }
 
     fn lane_deadline(&self, lane: &Lane) -> Option<Mono> {
@@ -167,20 +315,21 @@ impl ShardMachine {
         if lane.gated || lane.restoring.is_some() || lane.is_ahead(self.config.batch_size) {
             return None;
         }
-        let expiry = |r: &Record| {
+        let expiry = |arrival: Wall| {
             let age = self.config.max_age?;
             // A millisecond more: a record exactly as old as allowed is still tried.
-            Some(
-                self.now
-                    .mono_at(r.arrival.plus(age).plus(Duration::from_millis(1))),
-            )
+            Some(self.now.mono_at(arrival.plus(age).plus(Duration::from_millis(1))))
         };
         let (at, first) = match &lane.head {
             Some(head) if head.phase == Phase::Waiting => {
                 let current = head.current()?;
+                let ended = self.windows.as_ref().and_then(|w| w.open()).map(|w| w.end);
                 (
                     current.not_before.map(|n| n.0),
-                    head.slice(current.range.clone()).first(),
+                    match head.slice(current.range.clone()).first() {
+                        Some(first) => Some(first.arrival),
+                        None => ended.filter(|_| current.was_offered()),
+                    },
                 )
             }
             Some(_) => return None,
@@ -192,7 +341,7 @@ impl ShardMachine {
                         lane.waiting_since,
                         self.config.window,
                     )),
-                    Some(first),
+                    Some(first.arrival),
                 )
             }
         };

@@ -12,6 +12,8 @@ const POSITION: &str = "starting_position";
 const TIMESTAMP: &str = "starting_position_timestamp";
 const NAMES: &str = "[LATEST, AT_TIMESTAMP, TRIM_HORIZON]";
 const CONCURRENCY: &str = "scaling_config.maximum_concurrency";
+const FACTOR: &str = "parallelization_factor";
+const TUMBLING: &str = "tumbling_window_in_seconds";
 const DESTINATION: &str = "destination_config.on_failure.destination";
 /// Longest ARN of a destination, in characters.
 const MAX_DESTINATION: usize = 350;
@@ -121,7 +123,7 @@ fn settings(spec: &MappingSpec) -> Violations {
             0..=300,
         ),
         (
-            "parallelization_factor",
+            FACTOR,
             "parallelizationFactor",
             i64::from(spec.parallelization_factor),
             1..=10,
@@ -138,6 +140,12 @@ fn settings(spec: &MappingSpec) -> Violations {
             spec.max_record_age_seconds,
             -1..=604_800,
         ),
+        (
+            TUMBLING,
+            "tumblingWindowInSeconds",
+            i64::from(spec.tumbling_window_seconds),
+            0..=900,
+        ),
     ];
     let mut found = Violations::default();
     found.extend(ranges.iter().filter_map(|(field, member, value, allowed)| {
@@ -147,6 +155,7 @@ fn settings(spec: &MappingSpec) -> Violations {
     match spec.source.kind() {
         SourceKind::Kinesis => {
             found.extend(destination(spec));
+            found.extend(one_lane_for_windows(spec));
             found.extend(unsupported(
                 CONCURRENCY,
                 "ScalingConfig",
@@ -175,11 +184,7 @@ fn unsupported(field: &'static str, member: &str, at_default: bool) -> Option<Vi
 fn of_streams_only(spec: &MappingSpec) -> Vec<Violation> {
     let checks = [
         (POSITION, "StartingPosition", spec.starting_position.is_none()),
-        (
-            "parallelization_factor",
-            "ParallelizationFactor",
-            spec.parallelization_factor == 1,
-        ),
+        (FACTOR, "ParallelizationFactor", spec.parallelization_factor == 1),
         (
             "bisect_batch_on_function_error",
             "BisectBatchOnFunctionError",
@@ -196,11 +201,30 @@ fn of_streams_only(spec: &MappingSpec) -> Vec<Violation> {
             spec.max_record_age_seconds == -1,
         ),
         (DESTINATION, "DestinationConfig", spec.on_failure.is_none()),
+        (
+            TUMBLING,
+            "TumblingWindowInSeconds",
+            spec.tumbling_window_seconds == 0,
+        ),
     ];
     checks
         .into_iter()
         .filter_map(|(field, member, at_default)| unsupported(field, member, at_default))
         .collect()
+}
+
+/// The state of a window is that of a shard, not of a lane (semantics 2.3 and 11).
+fn one_lane_for_windows(spec: &MappingSpec) -> Option<Violation> {
+    let message = "Parallelization factor must be equal to 1 when tumbling window period is configured";
+    let several = spec.tumbling_window_seconds > 0 && spec.parallelization_factor > 1;
+    several.then(|| {
+        Violation::aws(
+            FACTOR,
+            spec.parallelization_factor,
+            "1 with a tumbling window",
+            message,
+        )
+    })
 }
 
 /// Batch size and window of a queue (semantics 2.3).

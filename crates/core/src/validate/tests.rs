@@ -58,6 +58,7 @@ fn ranges_of_a_mapping() {
     let window: Set = |s, v| s.batching_window_seconds = v as u32;
     let factor: Set = |s, v| s.parallelization_factor = v as u8;
     let retries: Set = |s, v| s.max_retry_attempts = v as i32;
+    let tumbling: Set = |s, v| s.tumbling_window_seconds = v as u32;
     let age: Set = |s, v| s.max_record_age_seconds = v;
     let gap = "MaximumRecordAgeInSeconds must be either -1 (forever) or between 60 and 604800 (inclusive)";
     let low = |v: &str, member: &str, bound: &str| constraint(v, member, "greater", bound);
@@ -74,6 +75,10 @@ fn ranges_of_a_mapping() {
         (factor, 1, String::new()),
         (factor, 10, String::new()),
         (factor, 11, high("11", "parallelizationFactor", "10")),
+        (tumbling, 0, String::new()),
+        (tumbling, 1, String::new()),
+        (tumbling, 900, String::new()),
+        (tumbling, 901, high("901", "tumblingWindowInSeconds", "900")),
         (retries, -2, low("-2", "maximumRetryAttempts", "-1")),
         (retries, -1, String::new()),
         (retries, 0, String::new()),
@@ -545,6 +550,7 @@ fn a_queue_has_the_settings_of_a_queue() {
                 .to_owned(),
         ),
         ("q", |s| s.parallelization_factor = 2, unsupported("ParallelizationFactor")),
+        ("q", |s| s.tumbling_window_seconds = 1, unsupported("TumblingWindowInSeconds")),
         ("q", |s| s.bisect_on_error = true, unsupported("BisectBatchOnFunctionError")),
         ("q", |s| s.max_retry_attempts = 3, unsupported("MaximumRetryAttempts")),
         ("q", |s| s.max_record_age_seconds = 60, unsupported("MaximumRecordAgeInSeconds")),
@@ -572,6 +578,20 @@ fn a_stream_has_a_start_and_no_scaling() {
         mapping(&scaled, NOW).unwrap_err().to_string(),
         "Unsupported ScalingConfig parameter for given event source mapping type."
     );
+}
+
+#[test]
+fn tumbling_windows_need_one_lane() {
+    let windowed = |factor| changed(|s| (s.tumbling_window_seconds, s.parallelization_factor) = (60, factor));
+    assert_eq!(mapping(&windowed(1), NOW), Ok(()));
+    let refused = mapping(&windowed(2), NOW);
+    assert_eq!(fields(refused.clone()), ["parallelization_factor"]);
+    assert_eq!(
+        message(refused),
+        "Parallelization factor must be equal to 1 when tumbling window period is configured"
+    );
+    assert_eq!(update(&windowed(1), &windowed(1)), Ok(()));
+    assert!(update(&windowed(1), &windowed(2)).is_err());
 }
 
 #[test]

@@ -12,7 +12,6 @@
 mod age;
 mod batching;
 mod commits;
-mod empty;
 mod failures;
 mod held;
 mod lanes;
@@ -20,3 +19,6 @@ mod reports;
 mod restart;
 mod rig;
 mod sim;
+mod windows;
+mod windows_change;
+mod windows_failures;

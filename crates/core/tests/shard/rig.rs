@@ -7,7 +7,7 @@ use millstream_core::shard::{
     Action, AttemptReport, AttemptToken, CommitOrder, Cursor, PageIn, ReadOrder, ShardConfig, ShardMachine,
     StopReason,
 };
-use millstream_core::verdict::verdict;
+use millstream_core::verdict::{verdict, window_verdict};
 use millstream_ports::Credit;
 use millstream_testkit::{JournalState, StreamState, Write};
 use millstream_types::commit::CommitOutcome;
@@ -15,7 +15,7 @@ use millstream_types::durable::Discard;
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use millstream_types::{
     FunctionName, Incarnation, Lease, MappingId, MappingSpec, Mark, Mono, Namespace, Now, Outcome, Position,
-    Record, RequestId, Seq, ShardId, SourceArn, StartingPosition, Wall,
+    Record, RequestId, Seq, ShardId, SourceArn, StartingPosition, Wall, WindowEnvelope,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub struct Sent {
     /// Milliseconds since the run began.
     pub at: u64,
     pub waited: Option<Duration>,
+    pub window: Option<WindowEnvelope>,
 }
 
 impl Sent {
@@ -69,6 +70,9 @@ pub struct Rig {
     pub main_reads_last: bool,
     /// Pages hold a single record.
     pub one_record_per_read: bool,
+    /// Whether the source can be read; if not, nothing is told of it.
+    pub readable: bool,
+    caught_up: Option<u64>,
     function: Function,
     config: ShardConfig,
     lease: Lease,
@@ -112,6 +116,8 @@ impl Rig {
             turned_away: 0,
             main_reads_last: false,
             one_record_per_read: false,
+            readable: true,
+            caught_up: None,
             function: Box::new(function),
             config,
             lease,
@@ -140,6 +146,11 @@ impl Rig {
     /// Puts one record without running.
     pub fn put(&mut self, key: &str, data: &[u8]) -> u64 {
         number(self.stream.put(key.as_bytes(), data, self.now.wall).1)
+    }
+
+    /// Puts one record that arrives so many ms after the run began, without running.
+    pub fn put_at(&mut self, ms: u64) -> u64 {
+        number(self.stream.put(b"k", b"x", Wall(BEGIN.0 + ms)).1)
     }
 
     /// Runs until nothing more happens: no work, no deadline.
@@ -211,6 +222,7 @@ impl Rig {
                         records,
                         at,
                         waited: order.waited,
+                        window: order.window,
                     };
                     self.sent.push(sent.clone());
                     self.hanging.push(sent);
@@ -254,6 +266,14 @@ impl Rig {
             let page = self.stream.read(&self.shard, order.from, credit).unwrap();
             let tip = page.records.is_empty() && order.cursor == Cursor::CatchUp;
             if page.records.is_empty() && !page.end && !tip {
+                // A reader that waits tells once that it has seen all there is.
+                if self.readable && self.caught_up != Some(order.serial) {
+                    self.caught_up = Some(order.serial);
+                    let lag = page.lag;
+                    self.machine
+                        .on_lag(lag.millis, lag.records, self.now, &mut self.actions);
+                    return true;
+                }
                 continue;
             }
             self.waiting_reads.remove(at);
@@ -293,18 +313,17 @@ impl Rig {
     }
 
     fn end(&mut self, sent: &Sent, outcome: Outcome) {
-        let verdict = verdict(&outcome, &sent.records, true);
+        let (verdict, state) = match &sent.window {
+            None => (verdict(&outcome, &sent.records, true), None),
+            Some(_) => window_verdict(&outcome, &sent.records, true, self.config.limits.event_bytes),
+        };
         let report = AttemptReport {
             token: sent.token,
             verdict,
             started: Wall(BEGIN.0 + sent.at),
+            state,
         };
         self.machine.on_attempt(report, self.now, &mut self.actions);
-    }
-
-    /// Asks the machine for a batch without records.
-    pub fn cut_empty(&mut self, lane: u8) -> bool {
-        self.machine.cut_empty(lane, self.now, &mut self.actions)
     }
 
     /// Asks the machine to drain.
@@ -315,11 +334,18 @@ impl Rig {
 
     /// The process ends without a word; another takes the shard over, with other settings if asked.
     pub fn restart(&mut self, lanes: Option<u8>) -> &mut Self {
+        self.restart_with(|config| {
+            if let Some(lanes) = lanes {
+                config.lanes = lanes;
+                config.generation += 1;
+            }
+        })
+    }
+
+    /// The same with other settings.
+    pub fn restart_with(&mut self, change: impl FnOnce(&mut ShardConfig)) -> &mut Self {
         self.acquired += 1;
-        if let Some(lanes) = lanes {
-            self.config.lanes = lanes;
-            self.config.generation += 1;
-        }
+        change(&mut self.config);
         let (lease, record) =
             self.journal
                 .acquire(mapping(), &self.shard, Incarnation::from_bits(self.acquired));
@@ -332,6 +358,7 @@ impl Rig {
             self.now,
         );
         self.stopped = None;
+        self.caught_up = None;
         self.actions.clear();
         self.hanging.clear();
         self.waiting_commits.clear();

@@ -49,6 +49,7 @@ impl Manager {
         let invocation = Invocation {
             function_arn: function_arn(name).into(),
             payload,
+            window: None,
             request_id,
             attempt: 1,
             timeout: Duration::from_millis(function.spec.timeout_ms.into()).min(at_most),

@@ -35,6 +35,8 @@ pub struct MappingPatch {
     pub on_failure: Option<Option<SourceArn>>,
     /// See [`MappingSpec::maximum_concurrency`]; `Some(None)` clears it.
     pub maximum_concurrency: Option<Option<u32>>,
+    /// See [`MappingSpec::tumbling_window_seconds`].
+    pub tumbling_window_seconds: Option<u32>,
     /// Whether it is to be [`Desired::Paused`] or [`Desired::Running`].
     pub paused: Option<bool>,
     /// See [`Mapping::applied`].
@@ -66,6 +68,7 @@ impl MappingPatch {
                 .unwrap_or(old.report_batch_item_failures),
             on_failure: p.on_failure.unwrap_or_else(|| old.on_failure.clone()),
             maximum_concurrency: p.maximum_concurrency.unwrap_or(old.maximum_concurrency),
+            tumbling_window_seconds: p.tumbling_window_seconds.unwrap_or(old.tumbling_window_seconds),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::view::{ShardActivity, ShardInspection};
 use futures::future::join_all;
 use millstream_core::reconcile::Slot;
-use millstream_core::shard::{LaneInspection, stored_checkpoint};
+use millstream_core::shard::{LaneInspection, WindowInspection, stored_checkpoint};
 use millstream_types::durable::ShardRecord;
 use millstream_types::{MappingId, ShardId};
 use std::collections::BTreeMap;
@@ -72,6 +72,14 @@ fn at_rest(shard: &ShardId, known: &Known, stored: Option<&ShardRecord>) -> Shar
             batch: None,
         };
         inspection.lanes = record.lanes.iter().enumerate().map(lane).collect();
+        let open = record.windows.as_ref().and_then(|w| w.open.as_ref());
+        inspection.window = open.map(|w| WindowInspection {
+            start: w.start,
+            end: w.end,
+            state_bytes: w.state.len() as u64,
+            ending: w.early,
+            early: w.early,
+        });
     }
     inspection
 }

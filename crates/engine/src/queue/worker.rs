@@ -92,6 +92,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
     let mut invocation = Invocation {
         function_arn: job.function_arn.clone(),
         payload,
+        window: None,
         request_id: order.request_id,
         attempt: receives(&order.messages),
         timeout: pool.timeout,

@@ -19,7 +19,6 @@ use millstream_core::shard::{
     Action, AttemptOrder, AttemptReport, AttemptToken, CommitOrder, CommitToken, Cursor, PageIn, ReadOrder,
     ShardConfig, ShardMachine, StopReason,
 };
-use millstream_core::verdict::Verdict;
 use millstream_ports::{Gap, Lag, StreamSource};
 use millstream_types::commit::CommitOutcome;
 use millstream_types::function::function_arn;
@@ -167,6 +166,9 @@ impl Actor for ShardConsumer {
                 Ok(())
             }
             ShardMsg::Source(trouble) => {
+                if let Some(owned) = state.owned.as_mut().filter(|_| trouble.is_some()) {
+                    owned.machine.on_unreadable();
+                }
                 state.last_error.clone_from(&trouble);
                 state.tell(ShardEvent::Source(trouble));
                 Ok(())
@@ -232,6 +234,7 @@ impl ConsumerState {
             function_arn: function_arn(&mapping.spec.function).into(),
             report_item_failures: mapping.spec.report_batch_item_failures,
             shape: self.config.shape.clone(),
+            event_bytes: self.config.limits.event_bytes,
             lease: lease.clone(),
             observer: Observer::new(mapping, Some(&self.args.shard), self.meter.clone()),
         };
@@ -285,19 +288,10 @@ impl ConsumerState {
                 if let Some(token) = self.workers.remove(&worker) {
                     // If the report came, the machine does not know the token any more. If none came, the fault
                     // was ours and costs no attempt.
-                    let verdict = Verdict::Throttled { retry_after: None };
-                    machine.on_attempt(
-                        AttemptReport {
-                            token,
-                            verdict,
-                            started: now.wall,
-                        },
-                        now,
-                        &mut actions,
-                    );
+                    machine.on_attempt(AttemptReport::not_run(token, now.wall), now, &mut actions);
                 }
             }
-            ShardMsg::CaughtUp(lag) => machine.on_lag(lag.millis, lag.records),
+            ShardMsg::CaughtUp(lag) => machine.on_lag(lag.millis, lag.records, now, &mut actions),
             ShardMsg::Committed(token, CommitOutcome::Rejected) if mutant::on(Mutant::NoEpochGuard) => {
                 machine.on_commit(token, CommitOutcome::Committed, now, &mut actions);
             }
@@ -490,6 +484,7 @@ impl ConsumerState {
             buffered_bytes: snapshot.buffered_bytes,
             lanes: snapshot.lanes,
             last_error: self.last_error.clone(),
+            window: snapshot.window,
             queue: None,
         }
     }

@@ -4,14 +4,14 @@ use super::consumer::ShardMsg;
 use crate::attempt::{Judged, Observer, Running};
 use crate::context::Context;
 use crate::session::HeldLease;
+use bytes::Bytes;
 use millstream_core::event::EventShape;
 use millstream_core::mutant::{self, Mutant};
 use millstream_core::shard::{AttemptOrder, AttemptReport, AttemptToken};
-use millstream_core::verdict::{Verdict, verdict};
+use millstream_core::verdict::{Verdict, verdict, window_verdict};
 use millstream_ports::Body;
 use millstream_telemetry::attempt::Call;
 use millstream_telemetry::origin::Origin;
-use millstream_types::invocation::RecordRange;
 use millstream_types::{
     FunctionName, Invocation, MappingName, Namespace, Now, Outcome, Payload, TraceContext,
 };
@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) function_arn: Arc<str>,
     pub(super) report_item_failures: bool,
     pub(super) shape: Arc<EventShape>,
+    /// Most bytes of an event.
+    pub(super) event_bytes: usize,
     pub(super) lease: HeldLease,
     pub(super) observer: Observer,
 }
@@ -85,6 +87,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
         token: order.token,
         verdict,
         started: now.wall,
+        state: None,
     };
     if !job.lease.check(now) {
         return Attempted::Ended(report(Verdict::Throttled { retry_after: None }), None);
@@ -95,16 +98,17 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
     };
     let payload = match pool.invoker.body() {
         Body::Records => Payload::Records(order.batch.clone()),
-        Body::Json => Payload::Json(encode(&job.shape, &order.batch)),
+        Body::Json => Payload::Json(encode(&job.shape, &order)),
     };
     let mut invocation = Invocation {
         function_arn: job.function_arn.clone(),
         payload,
+        window: order.window.clone(),
         request_id: order.request_id,
         attempt: order.attempt,
         timeout: pool.timeout,
         trace: None,
-        idempotency_key: idempotency_key(job, &order.batch),
+        idempotency_key: idempotency_key(job, &order),
         mapping: Some(job.lease.lease.mapping),
         lease: Some(job.lease.lease.clone()),
     };
@@ -126,10 +130,28 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
         _ => None,
     };
     let records = order.batch.as_slice();
-    let verdict = verdict(&outcome, records, job.report_item_failures);
+    let (verdict, state) = judge(job, &order, &outcome);
     let judged = Judged::of_shard(&outcome, &verdict, records.len());
     running.end(&outcome, &judged, job.context.now().mono);
-    Attempted::Ended(report(verdict), unreachable)
+    let report = AttemptReport {
+        state,
+        ..report(verdict)
+    };
+    Attempted::Ended(report, unreachable)
+}
+
+/// What the outcome means, and in a window the state that it left.
+fn judge(job: &Job, order: &AttemptOrder, outcome: &Outcome) -> (Verdict, Option<Bytes>) {
+    let records = order.batch.as_slice();
+    match &order.window {
+        None => (verdict(outcome, records, job.report_item_failures), None),
+        Some(window) => {
+            // A state for which there is no room in an event without records could never be given back.
+            let around = EventShape::ENVELOPE_LEN + job.shape.window_len(window) - window.state.len();
+            let most = job.event_bytes.saturating_sub(around);
+            window_verdict(outcome, records, job.report_item_failures, most)
+        }
+    }
 }
 
 /// Begins what is observed of the attempt: it is sent now.
@@ -150,19 +172,26 @@ fn observe<'a>(job: &'a Job, order: &AttemptOrder, now: Now) -> (Running<'a>, Op
     job.observer.begin(&call, origins, now.mono)
 }
 
-fn encode(shape: &EventShape, batch: &RecordRange) -> bytes::Bytes {
-    let records = batch.as_slice();
-    let mut out = Vec::with_capacity(EventShape::event_len(records.iter().map(|r| shape.record_len(r))));
-    shape.encode(records, None, &mut out);
+fn encode(shape: &EventShape, order: &AttemptOrder) -> Bytes {
+    let (records, window) = (order.batch.as_slice(), order.window.as_ref());
+    let records_len = EventShape::event_len(records.iter().map(|r| shape.record_len(r)));
+    let mut out = Vec::with_capacity(records_len + window.map_or(0, |w| shape.window_len(w)));
+    shape.encode(records, window, &mut out);
     out.into()
 }
 
-fn idempotency_key(job: &Job, batch: &RecordRange) -> Arc<str> {
+/// The same for every attempt of the same records. What ends a window has none: it is told by the window, and by the
+/// record behind which it comes, as a window can end early more than once.
+fn idempotency_key(job: &Job, order: &AttemptOrder) -> Arc<str> {
     let lease = &job.lease.lease;
-    match (batch.as_slice().first(), batch.as_slice().last()) {
-        (Some(first), Some(last)) => {
-            format!("{}/{}/{}-{}", lease.mapping, lease.shard, first.mark, last.mark).into()
+    let (mapping, shard) = (&lease.mapping, &lease.shard);
+    let records = order.batch.as_slice();
+    match (records.first(), records.last(), &order.window) {
+        (Some(first), Some(last), _) => format!("{mapping}/{shard}/{}-{}", first.mark, last.mark).into(),
+        (_, _, Some(window)) => {
+            let after = order.after.map_or_else(String::new, |mark| mark.to_string());
+            format!("{mapping}/{shard}/window-{}-{after}", window.start.0).into()
         }
-        _ => format!("{}/{}/empty", lease.mapping, lease.shard).into(),
+        _ => format!("{mapping}/{shard}/empty").into(),
     }
 }

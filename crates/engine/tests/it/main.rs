@@ -10,4 +10,5 @@ mod faults;
 mod life;
 mod pause;
 mod queue;
+mod windows;
 mod world;

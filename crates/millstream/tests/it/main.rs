@@ -8,3 +8,4 @@ mod example;
 mod facade;
 mod http;
 mod queues;
+mod windows;

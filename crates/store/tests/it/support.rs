@@ -117,6 +117,7 @@ pub(crate) fn record(through: u128) -> ShardRecord {
         read_through: Some(mark(through)),
         at_end: false,
         finished: false,
+        windows: None,
     }
 }
 
@@ -158,6 +159,7 @@ pub(crate) fn discard(mapping: MappingId, id: u128, at: u64) -> Discard {
         function_arn: "f".into(),
         source_arn: "s".into(),
         payload: Bytes::from_static(b"{}"),
+        window: None,
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::support::{discard, document, ledger, mapping};
 use bytes::Bytes;
 use millstream_store::schema::Key;
-use millstream_store::{decode, encode};
+use millstream_store::{Stored, decode, encode};
+use millstream_types::durable::older::{DiscardV1, ShardRecordV1};
 use millstream_types::durable::{
-    AttemptResult, Discard, DiscardCondition, HeadRecord, LaneRecord, LedgerEntry, OutboxEntry, PriorLanes,
-    SegmentRecord, ShardRecord,
+    AttemptResult, Discard, DiscardCondition, DiscardWindow, HeadRecord, LaneRecord, LedgerEntry,
+    OutboxEntry, PriorLanes, SegmentRecord, ShardRecord, WindowRecord, WindowsRecord,
 };
 use millstream_types::sequence::Mark;
 use millstream_types::{Position, RequestId, ResponseContext, Seq, Wall};
@@ -14,7 +15,6 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 fn mark() -> impl Strategy<Value = Mark> {
     ("[0-9]{1,128}", any::<u32>()).prop_map(|(seq, sub)| Mark {
@@ -85,7 +85,8 @@ fn record() -> impl Strategy<Value = ShardRecord> {
         any::<bool>(),
         any::<bool>(),
     );
-    (vec(lane, 0..10), vec(prior, 0..3), rest).prop_map(|(lanes, prior, rest)| {
+    let rest = (rest, of(windows()));
+    (vec(lane, 0..10), vec(prior, 0..3), rest).prop_map(|(lanes, prior, (rest, windows))| {
         let (generation, start, lane_hash, read_through, at_end, finished) = rest;
         ShardRecord {
             generation,
@@ -96,6 +97,32 @@ fn record() -> impl Strategy<Value = ShardRecord> {
             read_through,
             at_end,
             finished,
+            windows,
+        }
+    })
+}
+
+fn windows() -> impl Strategy<Value = WindowsRecord> {
+    let open = (any::<u64>(), any::<u64>(), vec(any::<u8>(), 0..40), any::<bool>());
+    let open = open.prop_map(|(start, end, state, early)| WindowRecord {
+        start: Wall(start),
+        end: Wall(end),
+        state: state.into(),
+        early,
+    });
+    (any::<u64>(), of(open)).prop_map(|(floor, open)| WindowsRecord {
+        floor: Wall(floor),
+        open,
+    })
+}
+
+fn of_window() -> impl Strategy<Value = DiscardWindow> {
+    (any::<u64>(), any::<u64>(), any::<bool>(), any::<bool>()).prop_map(|(start, end, is_final, early)| {
+        DiscardWindow {
+            start: Wall(start),
+            end: Wall(end),
+            is_final,
+            terminated_early: early,
         }
     })
 }
@@ -112,11 +139,13 @@ fn given_up() -> impl Strategy<Value = Discard> {
         of(response()),
         vec(any::<u8>(), 0..300),
         of(mark()),
+        of(of_window()),
     )
-        .prop_map(|(id, at, condition, response, payload, last)| Discard {
+        .prop_map(|(id, at, condition, response, payload, last, window)| Discard {
             condition,
             response,
             last,
+            window,
             payload: Bytes::from(payload),
             ..discard(mapping(id), id, at)
         })
@@ -145,7 +174,7 @@ fn attempt() -> impl Strategy<Value = LedgerEntry> {
 
 fn survives<T>(value: &T) -> Result<(), TestCaseError>
 where
-    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    T: Stored + PartialEq + std::fmt::Debug,
 {
     let key = Key::Format.encode();
     let stored = encode(value).unwrap();
@@ -184,6 +213,58 @@ proptest! {
     }
 }
 
+/// A value of version 1, as the release before tumbling windows wrote it.
+fn of_version_1(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![1];
+    bytes.extend(postcard::to_allocvec(value).unwrap());
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn records_of_before_windows_are_read(record in record()) {
+        let record = ShardRecord { windows: None, ..record };
+        let r = record.clone();
+        let old = ShardRecordV1 {
+            generation: r.generation,
+            start: r.start,
+            lane_hash: r.lane_hash,
+            lanes: r.lanes,
+            prior: r.prior,
+            read_through: r.read_through,
+            at_end: r.at_end,
+            finished: r.finished,
+        };
+        prop_assert_eq!(decode::<ShardRecord>(&Key::Format.encode(), &of_version_1(&old)), Ok(record));
+    }
+
+    #[test]
+    fn discards_of_before_windows_are_read(discard in given_up()) {
+        let discard = Discard { window: None, ..discard };
+        let d = discard.clone();
+        let old = DiscardV1 {
+            id: d.id,
+            namespace: d.namespace,
+            mapping: d.mapping,
+            shard: d.shard,
+            condition: d.condition,
+            request_id: d.request_id,
+            invoke_count: d.invoke_count,
+            response: d.response,
+            first: d.first,
+            last: d.last,
+            first_arrival: d.first_arrival,
+            last_arrival: d.last_arrival,
+            records: d.records,
+            at: d.at,
+            function_arn: d.function_arn,
+            source_arn: d.source_arn,
+            payload: d.payload,
+        };
+        prop_assert_eq!(decode::<Discard>(&Key::Format.encode(), &of_version_1(&old)), Ok(discard));
+    }
+}
+
 /// What an older release wrote must still be read: these bytes never change.
 #[test]
 fn the_stored_form_is_frozen() {
@@ -199,11 +280,30 @@ fn the_stored_form_is_frozen() {
         read_through: Some(Mark::of(Seq::from_u128(42))),
         at_end: true,
         finished: false,
+        windows: None,
     };
-    let stored = b"\x01\x02\x00\x01\x01\x01\x017\x00\x00\x00\x01\x0242\x00\x01\x00";
+    let first = b"\x01\x02\x00\x01\x01\x01\x017\x00\x00\x00\x01\x0242\x00\x01\x00";
     assert_eq!(
-        encode(&record).unwrap().escape_ascii().to_string(),
+        decode::<ShardRecord>(&Key::Format.encode(), first),
+        Ok(record.clone())
+    );
+    let open = WindowRecord {
+        start: Wall(60),
+        end: Wall(120),
+        state: Bytes::from_static(b"[1]"),
+        early: true,
+    };
+    let windowed = ShardRecord {
+        windows: Some(WindowsRecord {
+            floor: Wall(5),
+            open: Some(open),
+        }),
+        ..record
+    };
+    let stored = b"\x02\x02\x00\x01\x01\x01\x017\x00\x00\x00\x01\x0242\x00\x01\x00\x01\x05\x01<x\x03[1]\x01";
+    assert_eq!(
+        encode(&windowed).unwrap().escape_ascii().to_string(),
         stored.escape_ascii().to_string()
     );
-    assert_eq!(decode::<ShardRecord>(&Key::Format.encode(), stored), Ok(record));
+    assert_eq!(decode::<ShardRecord>(&Key::Format.encode(), stored), Ok(windowed));
 }

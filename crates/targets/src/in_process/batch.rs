@@ -1,9 +1,11 @@
 //! What a closure gets and what it may answer.
 
+use super::window::Window;
 use crate::text::function_error;
 use bytes::Bytes;
 use millstream_types::invocation::{FunctionErrorKind, RecordRange};
 use millstream_types::{Epoch, Invocation, Lease, Message, Outcome, Record, RequestId, Seq, TraceContext};
+use serde::Serialize;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +31,7 @@ pub struct CallContext {
     trace: Option<TraceContext>,
     idempotency_key: Arc<str>,
     lease: Option<Lease>,
+    window: Option<Arc<Window>>,
 }
 
 impl CallContext {
@@ -42,7 +45,15 @@ impl CallContext {
             trace: invocation.trace.clone(),
             idempotency_key: Arc::clone(&invocation.idempotency_key),
             lease: invocation.lease.clone(),
+            window: invocation.window.clone().map(|w| Arc::new(Window::from(w))),
         }
+    }
+
+    /// The tumbling window the batch belongs to; none without windows. In a window the closure must return the new
+    /// state ([`Response::with_state`]), or the attempt has failed.
+    #[must_use]
+    pub fn window(&self) -> Option<&Window> {
+        self.window.as_deref()
     }
 
     /// The function's ARN.
@@ -269,7 +280,10 @@ impl std::ops::Deref for JsonEvent {
 
 /// What a closure answers when it did not fail as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Response(Failed);
+pub struct Response {
+    failed: Failed,
+    state: Option<Bytes>,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Failed {
@@ -283,7 +297,7 @@ impl Response {
     /// Every record or message is done, but for what [`Batch::fail`] was told.
     #[must_use]
     pub fn done() -> Self {
-        Self(Failed::None)
+        Failed::None.into()
     }
 
     /// The records with these sequence numbers failed (`batchItemFailures`, semantics section 8: the lowest
@@ -291,20 +305,45 @@ impl Response {
     /// Counts only where the mapping reports batch item failures.
     #[must_use]
     pub fn failed(seqs: impl IntoIterator<Item = Seq>) -> Self {
-        Self(Failed::Ids(seqs.into_iter().map(|seq| seq.to_string()).collect()))
+        Failed::Ids(seqs.into_iter().map(|seq| seq.to_string()).collect()).into()
     }
 
     /// The messages with these ids failed and come again; the others are deleted. Otherwise as [`Response::failed`].
     #[must_use]
     pub fn failed_messages(ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self(Failed::Ids(ids.into_iter().map(Into::into).collect()))
+        Failed::Ids(ids.into_iter().map(Into::into).collect()).into()
     }
 
     /// The records or messages at these places of the batch failed; otherwise as [`Response::failed`] or
     /// [`Response::failed_messages`].
     #[must_use]
     pub fn failed_at(indices: impl IntoIterator<Item = usize>) -> Self {
-        Self(Failed::Indices(indices.into_iter().collect()))
+        Failed::Indices(indices.into_iter().collect()).into()
+    }
+
+    /// In a tumbling window, the state with the records of this batch in it; with failed ones, with those before the
+    /// first that failed: these are done, and all others come again. The last call of a window returns one too, which
+    /// is dropped.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn with_state(self, state: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(self.with_state_json(serde_json::to_vec(state)?))
+    }
+
+    /// As [`Response::with_state`], with a state that is JSON already. What is none fails the attempt.
+    #[must_use]
+    pub fn with_state_json(self, state: impl Into<Bytes>) -> Self {
+        Self {
+            state: Some(state.into()),
+            ..self
+        }
+    }
+}
+
+impl From<Failed> for Response {
+    fn from(failed: Failed) -> Self {
+        Self { failed, state: None }
     }
 }
 
@@ -320,7 +359,7 @@ pub(super) fn outcome(response: Response, items: &Items, told: &Told) -> Outcome
         return invalid(text);
     }
     let mut ids = std::mem::take(&mut *told.failed.lock().unwrap_or_else(PoisonError::into_inner));
-    match response.0 {
+    match response.failed {
         Failed::None => {}
         Failed::Ids(more) => ids.extend(more),
         Failed::Indices(indices) => {
@@ -335,11 +374,26 @@ pub(super) fn outcome(response: Response, items: &Items, told: &Told) -> Outcome
             }
         }
     }
-    if ids.is_empty() {
-        Outcome::Response(DONE)
-    } else {
-        bounded(failures_json(&ids))
+    match (response.state, ids.is_empty()) {
+        (None, true) => Outcome::Response(DONE),
+        (None, false) => bounded(failures_json(&ids)),
+        (Some(state), no_failure) => bounded(with_state(&state, (!no_failure).then(|| failures_json(&ids)))),
     }
+}
+
+/// A response with a state, beside the failures if there are any.
+fn with_state(state: &[u8], failures: Option<Bytes>) -> Bytes {
+    let mut json = Vec::with_capacity(state.len() + 16 + failures.as_ref().map_or(0, Bytes::len));
+    json.extend_from_slice(b"{\"state\":");
+    json.extend_from_slice(state);
+    match failures {
+        Some(failures) => {
+            json.push(b',');
+            json.extend_from_slice(failures.get(1..).unwrap_or_default());
+        }
+        None => json.push(b'}'),
+    }
+    json.into()
 }
 
 /// What is wrong with the success of a closure that looked only for what its batch has not.

@@ -9,7 +9,7 @@ use millstream_types::invocation::FunctionErrorKind::{Crashed, Garbage, Raised, 
 use millstream_types::invocation::RecordRange;
 use millstream_types::message::{AttributeValue, FifoAttributes, MessageAttribute, SystemAttributes};
 use millstream_types::{
-    Epoch, Invocation, Mark, Message, Outcome, Payload, Receipt, Record, Seq, Target, Wall,
+    Epoch, Invocation, Mark, Message, Outcome, Payload, Receipt, Record, Seq, Target, Wall, WindowEnvelope,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -74,6 +74,41 @@ where
         .unwrap()
         .invoker(&function)
         .unwrap()
+}
+
+#[tokio::test]
+async fn in_a_window_a_closure_gets_its_state_and_returns_the_next_one() {
+    let sent = |state: &'static str, is_final| Invocation {
+        window: Some(WindowEnvelope {
+            start: Wall(60_000),
+            end: Wall(120_000),
+            state: Bytes::from_static(state.as_bytes()),
+            is_final,
+            terminated_early: false,
+        }),
+        ..batch()
+    };
+    let adds = invoker(1, |batch: Batch| async move {
+        let window = batch.window().ok_or("no window")?;
+        assert_eq!((window.start_ms(), window.end_ms()), (60_000, 120_000));
+        let sum: usize = window.state()?;
+        if window.is_final() {
+            return Ok::<_, BoxError>(Response::failed_at([1]).with_state_json("[]"));
+        }
+        Ok(Response::done().with_state(&(sum + batch.records().len()))?)
+    });
+    for (invocation, expect) in [
+        (sent("{}", false), json!({"state": 3})),
+        (sent("4", false), json!({"state": 7})),
+        (
+            sent("7", true),
+            json!({"state": [], "batchItemFailures": [{"itemIdentifier": "12"}]}),
+        ),
+    ] {
+        assert_eq!(response(adds.invoke(invocation).await), expect);
+    }
+    error(adds.invoke(sent("\"text\"", false)).await, Raised);
+    error(adds.invoke(batch()).await, Raised);
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ pub(crate) fn invocation(payload: Payload) -> Invocation {
     Invocation {
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:tested".into(),
         payload,
+        window: None,
         request_id: RequestId::from_random(u128::from(n) << 64),
         attempt: 3,
         timeout: Duration::from_secs(10),

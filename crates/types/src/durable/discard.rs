@@ -62,6 +62,21 @@ pub struct Discard {
     pub source_arn: String,
     /// The event that carries the records, as the function would have got it.
     pub payload: Bytes,
+    /// The tumbling window they belong to; none without windows. Its state is in `payload`.
+    pub window: Option<DiscardWindow>,
+}
+
+/// The tumbling window of what was given up (semantics, sections 9 and 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscardWindow {
+    /// Its start, inclusive.
+    pub start: Wall,
+    /// Its end, exclusive.
+    pub end: Wall,
+    /// Whether it was the last invocation of the window that was given up.
+    pub is_final: bool,
+    /// Whether the window ended early.
+    pub terminated_early: bool,
 }
 
 /// A failure document on its way. Committed with its discard, removed when it is delivered.

@@ -4,8 +4,11 @@
 
 mod discard;
 mod ledger;
+pub mod older;
 mod shard;
 
-pub use discard::{Discard, DiscardCondition, OutboxEntry};
+pub use discard::{Discard, DiscardCondition, DiscardWindow, OutboxEntry};
 pub use ledger::{AttemptResult, LedgerEntry};
-pub use shard::{HeadRecord, LaneRecord, PriorLanes, SegmentRecord, ShardRecord};
+pub use shard::{
+    HeadRecord, LaneRecord, PriorLanes, SegmentRecord, ShardRecord, WindowRecord, WindowsRecord,
+};

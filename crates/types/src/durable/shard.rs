@@ -1,6 +1,7 @@
 //! The record of one shard for one mapping: how far it is finished, and what is in progress.
 
 use crate::{Mark, Position, RequestId, ResponseContext, Wall};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The whole durable state of one shard (design, section 5). Written only by the shard's owner.
@@ -22,6 +23,31 @@ pub struct ShardRecord {
     pub at_end: bool,
     /// Whether every record of the closed shard is finished: its children may start.
     pub finished: bool,
+    /// Its tumbling windows; none if they are switched off and none is open. What is in a state is of records that
+    /// `lanes` says are finished, and of all of them since the window was opened.
+    pub windows: Option<WindowsRecord>,
+}
+
+/// The tumbling windows of a shard (semantics, section 11).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowsRecord {
+    /// A record that arrived before this belongs where one of this moment does: no window before it is opened.
+    pub floor: Wall,
+    /// The window that has begun and not ended.
+    pub open: Option<WindowRecord>,
+}
+
+/// A tumbling window that has begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowRecord {
+    /// Its start, inclusive.
+    pub start: Wall,
+    /// Its end, exclusive.
+    pub end: Wall,
+    /// What the function returned last, as JSON.
+    pub state: Bytes,
+    /// Whether it is to end early, before another record is sent.
+    pub early: bool,
 }
 
 /// The durable state of one lane.

@@ -43,7 +43,7 @@ fn unset_is_the_default_and_zero_is_zero() {
     assert_eq!(read(&minimal()), (default_spec(), vec![]));
     type Change = fn(&mut v1::Mapping);
     type Expect = fn(&mut MappingSpec);
-    let rows: [(Change, Expect); 9] = [
+    let rows: [(Change, Expect); 10] = [
         (|m| m.batch_size = Some(0), |s| s.batch_size = 0),
         (|m| m.batch_size = Some(7), |s| s.batch_size = 7),
         (
@@ -53,6 +53,10 @@ fn unset_is_the_default_and_zero_is_zero() {
         (
             |m| m.parallelization_factor = Some(0),
             |s| s.parallelization_factor = 0,
+        ),
+        (
+            |m| m.tumbling_window_in_seconds = Some(60),
+            |s| s.tumbling_window_seconds = 60,
         ),
         (
             |m| m.bisect_batch_on_function_error = Some(true),
@@ -100,13 +104,14 @@ fn a_queue_needs_no_start_and_has_a_concurrency() {
     let shown = to_api(&view(expected, MappingState::Active));
     assert_eq!(shown.scaling_config, queue.scaling_config);
     assert_eq!((shown.batch_size, shown.parallelization_factor), (Some(10), None));
+    assert_eq!(shown.tumbling_window_in_seconds, None);
     assert_eq!((shown.starting_position, shown.destination_config), (0, None));
 }
 
 #[test]
 fn every_refusal_names_its_field() {
     type Change = fn(&mut v1::Mapping);
-    let rows: [(Change, &[&str]); 18] = [
+    let rows: [(Change, &[&str]); 19] = [
         (|m| m.source_arn.clear(), &[SOURCE]),
         (|m| m.source_arn = "orders".into(), &[SOURCE]),
         (
@@ -135,6 +140,10 @@ fn every_refusal_names_its_field() {
         (
             |m| m.maximum_batching_window_seconds = Some(-1),
             &["mapping.maximum_batching_window_seconds"],
+        ),
+        (
+            |m| m.tumbling_window_in_seconds = Some(-1),
+            &["mapping.tumbling_window_in_seconds"],
         ),
         (
             |m| m.parallelization_factor = Some(-1),
@@ -335,6 +344,7 @@ fn what_is_shown_can_be_sent_back() {
             max_record_age_seconds: 604_800,
             report_batch_item_failures: true,
             on_failure: Some(arn),
+            tumbling_window_seconds: 900,
             ..default_spec()
         },
     ] {

@@ -10,18 +10,23 @@ impl World {
         if !self.chaotic() {
             return self.calm();
         }
-        match self.rng.index(11) {
+        match self.rng.index(9) {
             0 => self.crash(false),
             1 => self.crash(true),
             2 => self.change(Transition::Pausing),
             3 => {
                 let lanes = *self.rng.pick(&[1, 2, 4, 6, 10]).unwrap();
-                self.change(Transition::Reconfiguring(lanes));
+                let window = *self.rng.pick(&[0, 1, 3, 10]).unwrap();
+                let windowed = self.plan.windows && window > 0 && self.rng.per_mille(700);
+                self.change(if windowed {
+                    Transition::Reconfiguring(1, window)
+                } else {
+                    Transition::Reconfiguring(lanes, 0)
+                });
             }
             4 => self.reshard(),
             5 => self.trim(),
             6 | 7 => self.shed(),
-            8 | 9 => self.cut_empty(),
             _ => self.steal(),
         }
         let ms = self.rng.between(0, self.plan.chaos_every_ms);
@@ -52,6 +57,7 @@ impl World {
         });
         self.summary.crashes += u64::from(!power);
         self.summary.power_losses += u64::from(power);
+        self.windows.losses += 1;
         self.note(Event::Lost { shard: None, kept });
         self.down = true;
         let ms = self.rng.between(0, 2_000);
@@ -64,7 +70,7 @@ impl World {
         }
         match self.transition {
             Transition::None => self.discover(),
-            Transition::Pausing | Transition::Reconfiguring(_) => self.all_gone(),
+            Transition::Pausing | Transition::Reconfiguring(..) => self.all_gone(),
             Transition::Paused => {}
         }
         self.after(0, Item::Deliver);
@@ -103,11 +109,14 @@ impl World {
                     self.after(ms, Item::Resume);
                 }
             }
-            Transition::Reconfiguring(lanes) => {
+            Transition::Reconfiguring(lanes, window) => {
                 self.transition = Transition::None;
-                self.summary.factor_changes += 1;
+                let spec = &mut self.plan.spec;
+                self.summary.factor_changes += u64::from(spec.parallelization_factor != lanes);
+                self.summary.window_changes += u64::from(spec.tumbling_window_seconds != window);
                 self.generation += 1;
-                self.plan.spec.parallelization_factor = lanes;
+                spec.parallelization_factor = lanes;
+                spec.tumbling_window_seconds = window;
                 self.after(0, Item::Discover);
             }
             Transition::None | Transition::Paused => {}

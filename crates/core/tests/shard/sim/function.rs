@@ -1,14 +1,30 @@
 //! What a simulated function answers.
 
 use super::plan::Plan;
+use super::windows::with_state;
 use crate::rig::{ok, raised, throttled};
 use millstream_core::verdict::Verdict;
 use millstream_testkit::{CallResult, Rng, report_of};
-use millstream_types::{Mark, Outcome, Record};
+use millstream_types::{Mark, Outcome, Record, WindowEnvelope};
 use std::time::Duration;
 
 /// The first byte of payloads that the function never accepts.
 pub const POISON: u8 = b'!';
+
+/// The answer to one call in a window: with a state, unless it is forgotten.
+pub fn answer_in_window(
+    plan: &Plan,
+    records: &[Record],
+    window: &WindowEnvelope,
+    chaos: bool,
+    rng: &mut Rng,
+) -> Outcome {
+    let outcome = answer(plan, records, chaos, rng);
+    if chaos && rng.per_mille(plan.rates.stateless) {
+        return outcome;
+    }
+    with_state(outcome, records, plan.spec.report_batch_item_failures, window)
+}
 
 /// The answer to one call. Poison fails for ever where retries end, else only as long as the chaos lasts.
 pub fn answer(plan: &Plan, records: &[Record], chaos: bool, rng: &mut Rng) -> Outcome {

@@ -7,6 +7,7 @@ mod chaos;
 mod function;
 mod owners;
 mod plan;
+mod windows;
 mod world;
 
 use world::{Summary, World};

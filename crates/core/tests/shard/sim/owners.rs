@@ -1,20 +1,21 @@
 //! Owners of shards: a machine each, what is in flight for it, and how its actions are carried out.
 
-use super::function::{answer, result_of};
+use super::function::{answer, answer_in_window, result_of};
 use super::world::{Item, Transition, World};
 use crate::rig::mapping;
+use bytes::Bytes;
 use millstream_core::lineage::to_start;
 use millstream_core::route::route_page;
 use millstream_core::shard::{
     Action, AttemptOrder, AttemptReport, AttemptToken, CommitOrder, CommitToken, Cursor, PageIn, ReadOrder,
     ShardConfig, ShardMachine, StopReason,
 };
-use millstream_core::verdict::{Verdict, verdict};
+use millstream_core::verdict::{Verdict, verdict, window_verdict};
 use millstream_ports::Credit;
 use millstream_testkit::{Event, Given, Progress, Write};
 use millstream_types::commit::{CommitOutcome, Durability};
 use millstream_types::durable::Discard;
-use millstream_types::{Incarnation, Lease, Mark, Mono, Position, Seq, ShardId, Wall};
+use millstream_types::{Incarnation, Lease, Mark, Mono, Position, Seq, ShardId, Wall, WindowEnvelope};
 use std::collections::BTreeSet;
 
 pub struct Owner {
@@ -35,6 +36,10 @@ pub struct Call {
     started: Wall,
     /// Whether the judges hear of it; a batch without records is none of theirs.
     told: bool,
+    shard: ShardId,
+    marks: Vec<Mark>,
+    window: Option<WindowEnvelope>,
+    state: Option<Bytes>,
 }
 
 impl World {
@@ -154,7 +159,10 @@ impl World {
             if let Some(owner) = self.owners.get_mut(&id) {
                 owner.waiting.push(order);
             }
-            return;
+            let lag = page.lag;
+            return self.drive(id, |machine, now, out| {
+                machine.on_lag(lag.millis, lag.records, now, out);
+            });
         }
         let routed = route_page(page.records, owner.config.lanes, &owner.config.shape);
         let page = PageIn {
@@ -193,6 +201,13 @@ impl World {
         let mut outcome = CommitOutcome::Rejected;
         let wants_documents = self.plan.spec.on_failure.is_some();
         let progress = order.commit.record.as_ref().map(Progress::of);
+        let stored = order.commit.record.clone();
+        let given_up: Vec<_> = order
+            .commit
+            .discards
+            .iter()
+            .map(|d| (marks_of(d), d.clone()))
+            .collect();
         let discards = order
             .commit
             .discards
@@ -203,6 +218,9 @@ impl World {
             self.wrong(format!("{shard}: a discard that is not synced: {order:?}"));
         }
         if let Write::Written(number) = self.journal.write(&lease, order.commit) {
+            if let Some(record) = stored {
+                self.judge_stored(&shard, &record, &given_up);
+            }
             outcome = if unknown {
                 CommitOutcome::Unknown
             } else {
@@ -252,13 +270,26 @@ impl World {
             self.wrong(format!("{shard}: a batch of {} records", records.len()));
         }
         let told = !records.is_empty();
-        self.summary.empty_batches += u64::from(!told);
+        if let Some(window) = &order.window {
+            self.judge_call(&shard, records, window);
+        } else if !told {
+            self.wrong(format!("{shard}: a batch without records and window"));
+        }
         self.next_id += 1;
         let call = self.next_id;
         let chaos = self.chaotic();
-        let outcome = answer(&self.plan, records, chaos, &mut self.rng);
-        let verdict = verdict(&outcome, records, self.plan.spec.report_batch_item_failures);
-        let marks = records.iter().map(|r| r.mark).collect();
+        let report = self.plan.spec.report_batch_item_failures;
+        let (verdict, state) = match &order.window {
+            None => {
+                let outcome = answer(&self.plan, records, chaos, &mut self.rng);
+                (verdict(&outcome, records, report), None)
+            }
+            Some(window) => {
+                let outcome = answer_in_window(&self.plan, records, window, chaos, &mut self.rng);
+                window_verdict(&outcome, records, report, self.plan.limits.event_bytes)
+            }
+        };
+        let marks: Vec<Mark> = records.iter().map(|r| r.mark).collect();
         let ms = self.rng.between(0, self.plan.call_ms);
         self.calls.insert(
             call,
@@ -268,6 +299,10 @@ impl World {
                 verdict,
                 started: self.now.wall,
                 told,
+                shard: shard.clone(),
+                marks: marks.clone(),
+                window: order.window.clone(),
+                state,
             },
         );
         if told {
@@ -296,10 +331,19 @@ impl World {
                 result: result_of(&ended.verdict),
             });
         }
+        let done = match ended.verdict {
+            Verdict::Done => Some(ended.marks.len()),
+            Verdict::FailedFrom { index, .. } if index > 0 => Some(index),
+            _ => None,
+        };
+        if let Some(done) = done {
+            self.judge_success(&ended.shard, &ended.marks[..done], ended.window.as_ref());
+        }
         let report = AttemptReport {
             token: ended.token,
             verdict: ended.verdict,
             started: ended.started,
+            state: ended.state,
         };
         self.drive(ended.owner, |machine, now, out| {
             machine.on_attempt(report, now, out)
@@ -349,6 +393,7 @@ impl World {
         let dead =
             self.owners.get(&id).is_some_and(|o| o.dying) && !self.calls.values().any(|c| c.owner == id);
         if let Some(owner) = dead.then(|| self.owners.remove(&id)).flatten() {
+            self.windows.losses += 1;
             self.note(Event::Lost {
                 shard: Some(owner.shard),
                 kept: None,
@@ -364,18 +409,6 @@ impl World {
         }
         let ms = self.rng.between(0, 200);
         self.after(ms, Item::Discover);
-    }
-
-    /// Asks a random owner for a batch without records.
-    pub fn cut_empty(&mut self) {
-        let ids: Vec<u64> = self.owners.keys().copied().collect();
-        let Some(id) = self.rng.pick(&ids).copied() else {
-            return;
-        };
-        let lane = self.rng.index(10) as u8;
-        self.drive(id, |machine, now, out| {
-            machine.cut_empty(lane, now, out);
-        });
     }
 
     pub fn drain_all(&mut self) {

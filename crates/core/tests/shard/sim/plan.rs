@@ -16,6 +16,8 @@ pub struct Rates {
     pub oversized: u64,
     pub read_error: u64,
     pub commit_unknown: u64,
+    /// Answers in a window without a state.
+    pub stateless: u64,
 }
 
 /// A seed's settings.
@@ -33,6 +35,8 @@ pub struct Plan {
     /// Longest pause between two acts of chaos, in ms.
     pub chaos_every_ms: u64,
     pub limits: Limits,
+    /// Whether there may be tumbling windows.
+    pub windows: bool,
 }
 
 impl Plan {
@@ -50,13 +54,31 @@ impl Plan {
             s.report_batch_item_failures = rng.per_mille(600);
             s.on_failure = rng.per_mille(700).then(|| destination.parse().unwrap());
         });
+        let windows = rng.per_mille(500);
+        let spec = MappingSpec {
+            tumbling_window_seconds: if windows {
+                *rng.pick(&[0, 1, 3, 10]).unwrap()
+            } else {
+                0
+            },
+            ..spec
+        };
+        let spec = match spec.tumbling_window_seconds {
+            0 => spec,
+            _ => MappingSpec {
+                parallelization_factor: 1,
+                ..spec
+            },
+        };
         let lane_records = (batch as usize) * rng.between(1, 3) as usize;
         let limits = Limits {
             lane_records,
             lane_bytes: rng.between(400, 20_000) as usize,
             page_records: rng.between(1, 20) as usize,
             page_bytes: rng.between(10, 5_000) as usize,
-            event_bytes: rng.between(900, 5_000) as usize,
+            // Window and state come on top.
+            event_bytes: rng.between(900, 5_000) as usize + if windows { 800 } else { 0 },
+            state_bytes: rng.between(10, 200) as usize,
         };
         let mut rate = |most: u64| {
             if rng.per_mille(300) {
@@ -75,6 +97,7 @@ impl Plan {
             oversized: if retries >= 0 { rate(10) } else { 0 },
             read_error: rate(50),
             commit_unknown: rate(20),
+            stateless: rate(20),
         };
         Self {
             spec,
@@ -85,6 +108,7 @@ impl Plan {
             call_ms: *rng.pick(&[0, 5, 100, 2_000]).unwrap(),
             chaos_every_ms: *rng.pick(&[500, 3_000, 10_000]).unwrap(),
             limits,
+            windows,
         }
     }
 

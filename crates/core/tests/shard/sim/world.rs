@@ -2,6 +2,7 @@
 
 use super::owners::{Call, Owner};
 use super::plan::Plan;
+use super::windows::Windows;
 use crate::rig::{BEGIN, mapping};
 use bytes::Bytes;
 use millstream_core::shard::{AttemptToken, CommitOrder, CommitToken, ReadOrder};
@@ -9,7 +10,7 @@ use millstream_testkit::check::{Checkers, DuplicateBound};
 use millstream_testkit::{Event, JournalState, Log, Rng, StreamState};
 use millstream_types::commit::CommitOutcome;
 use millstream_types::ids::DiscardId;
-use millstream_types::{Mono, Now, Position, ShardId, StartPin};
+use millstream_types::{Mono, Now, Position, ShardId, StartPin, Wall};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,7 +43,8 @@ pub enum Transition {
     /// Nothing may start any more; the owners hear of it a moment later.
     Pausing,
     Paused,
-    Reconfiguring(u8),
+    /// Lanes, and length of the tumbling windows in s.
+    Reconfiguring(u8, u32),
 }
 
 pub struct World {
@@ -62,6 +64,7 @@ pub struct World {
     pub delivering: bool,
     pub next_id: u64,
     pub summary: Summary,
+    pub windows: Windows,
     queue: BTreeMap<(Mono, u64), Item>,
     log: Log,
     checkers: Checkers,
@@ -88,7 +91,9 @@ pub struct Summary {
     pub sheds: u64,
     pub catch_up_reads: u64,
     pub finished_shards: u64,
-    pub empty_batches: u64,
+    pub windows_ended: u64,
+    pub windows_early: u64,
+    pub window_changes: u64,
     pub log_hash: u64,
 }
 
@@ -122,6 +127,7 @@ impl World {
             delivering: false,
             next_id: 0,
             summary: Summary::default(),
+            windows: Windows::default(),
             queue: BTreeMap::new(),
             log: Log::default(),
             checkers: Checkers::new(DuplicateBound::Exact),
@@ -228,7 +234,14 @@ impl World {
         if self.rng.per_mille(self.plan.rates.oversized) {
             data.resize(6_000, b'.');
         }
-        let (shard, mark) = self.stream.put(key.as_bytes(), &data, self.now.wall);
+        // Some records arrive with a time before that of others in front of them.
+        let late = if self.rng.per_mille(100) {
+            self.rng.between(0, 4_000)
+        } else {
+            0
+        };
+        let arrival = Wall(self.now.wall.0 - late);
+        let (shard, mark) = self.stream.put(key.as_bytes(), &data, arrival);
         self.summary.records += 1;
         self.note(Event::Produced {
             shard: shard.clone(),
@@ -302,6 +315,7 @@ impl World {
             .finish()
             .map_err(|v| v.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         self.all_is_stored()?;
+        self.judge_windows()?;
         let history = self.checkers.history();
         Ok(Summary {
             discards: history.discards() as u64,
@@ -340,7 +354,7 @@ impl Summary {
         }
     }
 
-    fn counts(&self) -> [(&'static str, u64); 17] {
+    fn counts(&self) -> [(&'static str, u64); 19] {
         [
             ("records", self.records),
             ("discards", self.discards),
@@ -358,11 +372,13 @@ impl Summary {
             ("sheds", self.sheds),
             ("catch-up reads", self.catch_up_reads),
             ("finished shards", self.finished_shards),
-            ("batches without records", self.empty_batches),
+            ("windows that ended", self.windows_ended),
+            ("windows that ended early", self.windows_early),
+            ("changes of windows", self.window_changes),
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 17] {
+    fn counts_mut(&mut self) -> [&mut u64; 19] {
         [
             &mut self.records,
             &mut self.discards,
@@ -380,7 +396,9 @@ impl Summary {
             &mut self.sheds,
             &mut self.catch_up_reads,
             &mut self.finished_shards,
-            &mut self.empty_batches,
+            &mut self.windows_ended,
+            &mut self.windows_early,
+            &mut self.window_changes,
         ]
     }
 

@@ -29,6 +29,7 @@ fn discard(n: u128, mapping: MappingId, namespace: Namespace) -> Discard {
         function_arn: String::new(),
         source_arn: String::new(),
         payload: Bytes::from_static(b"payload"),
+        window: None,
     }
 }
 

@@ -30,6 +30,11 @@ const LANES: Columns = Columns {
     wide: &["FIRST", "LAST", "REQUEST-ID", "DONE-THROUGH"],
 };
 
+const WINDOWS: Columns = Columns {
+    narrow: &["SHARD", "WINDOW", "ENDS", "STATE", "ENDING"],
+    wide: &[],
+};
+
 /// `describe`.
 #[derive(Args, Debug)]
 pub(crate) struct Describe {
@@ -72,6 +77,14 @@ impl Describe {
         if at_work {
             screen.line("")?;
             screen.table(&mut lanes)?;
+        }
+        let mut windows = Table::new(WINDOWS, wide);
+        let open = inspection.shards.iter().filter_map(|s| Some((s, s.window?)));
+        let rows: Vec<_> = open.map(|(s, w)| window_row(&s.shard_id, &w)).collect();
+        if !rows.is_empty() {
+            screen.line("")?;
+            rows.into_iter().for_each(|row| windows.row(row));
+            screen.table(&mut windows)?;
         }
         Ok(())
     }
@@ -142,7 +155,27 @@ fn batches(m: &v1::Mapping) -> String {
         return format!("up to {records} messages, window {window} s, at once {most}");
     }
     let lanes = count(usize::try_from(m.parallelization_factor()).unwrap_or(0), "lane");
-    format!("up to {records} records, window {window} s, {lanes} per shard")
+    let tumbling = match m.tumbling_window_in_seconds() {
+        0 => String::new(),
+        seconds => format!(", tumbling windows of {seconds} s"),
+    };
+    format!("up to {records} records, window {window} s, {lanes} per shard{tumbling}")
+}
+
+/// A tumbling window that is open.
+fn window_row(shard: &str, window: &v1::WindowInspection) -> Vec<String> {
+    let ending = match (window.ending, window.terminated_early) {
+        (_, true) => "early",
+        (true, false) => "yes",
+        (false, false) => "no",
+    };
+    vec![
+        shard.to_owned(),
+        when::stamp(window.start_time.as_ref()),
+        when::stamp(window.end_time.as_ref()),
+        format!("{}B", window.state_bytes),
+        ending.to_owned(),
+    ]
 }
 
 fn on_failure(m: &v1::Mapping) -> String {
@@ -268,6 +301,35 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn an_open_window_has_a_row() {
+        let window = |ending, terminated_early| v1::WindowInspection {
+            start_time: Some(prost_types::Timestamp {
+                seconds: 60,
+                nanos: 0,
+            }),
+            end_time: Some(prost_types::Timestamp {
+                seconds: 120,
+                nanos: 0,
+            }),
+            state_bytes: 9,
+            ending,
+            terminated_early,
+        };
+        for (window, word) in [
+            (window(false, false), "no"),
+            (window(true, false), "yes"),
+            (window(true, true), "early"),
+        ] {
+            let cells = window_row("s", &window);
+            assert_eq!(cells.len(), WINDOWS.narrow.len());
+            assert_eq!((cells[3].as_str(), cells[4].as_str()), ("9B", word));
+        }
+        let mut m = mapping("totals", v1::MappingState::Active);
+        m.tumbling_window_in_seconds = Some(120);
+        assert!(batches(&m).ends_with("tumbling windows of 120 s"));
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub(crate) struct Settings {
     /// Streams: oldest record that is still tried, 60 s to 7 d; -1: no limit [default: -1].
     #[arg(long, visible_alias = "max-age", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING, allow_negative_numbers = true)]
     maximum_record_age_seconds: Option<i32>,
+    /// Streams: length of the tumbling windows over which the function aggregates, 1 to 900 s; 0: none [default: 0].
+    #[arg(long, visible_alias = "tumbling-window", value_name = "SECONDS", value_parser = whole_seconds, help_heading = HEADING)]
+    tumbling_window_in_seconds: Option<i32>,
     /// The function reports which records failed (`batchItemFailures`) [default: false].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = HEADING)]
     report_batch_item_failures: Option<bool>,
@@ -57,6 +60,8 @@ pub(crate) enum Unset {
     OnFailure,
     #[value(alias = "max-concurrency")]
     MaximumConcurrency,
+    #[value(alias = "tumbling-window")]
+    TumblingWindowInSeconds,
 }
 
 impl Unset {
@@ -72,6 +77,7 @@ impl Unset {
             Self::ReportBatchItemFailures => "function_response_types",
             Self::OnFailure => "destination_config",
             Self::MaximumConcurrency => "scaling_config",
+            Self::TumblingWindowInSeconds => "tumbling_window_in_seconds",
         }
     }
 }
@@ -85,6 +91,7 @@ impl Settings {
         mapping.bisect_batch_on_function_error = self.bisect_batch_on_function_error;
         mapping.maximum_retry_attempts = self.maximum_retry_attempts;
         mapping.maximum_record_age_seconds = self.maximum_record_age_seconds;
+        mapping.tumbling_window_in_seconds = self.tumbling_window_in_seconds;
         if self.report_batch_item_failures == Some(true) {
             mapping.function_response_types = vec![FunctionResponseType::ReportBatchItemFailures.into()];
         }
@@ -125,6 +132,10 @@ impl Settings {
             ),
             (self.on_failure.is_some(), Unset::OnFailure),
             (self.maximum_concurrency.is_some(), Unset::MaximumConcurrency),
+            (
+                self.tumbling_window_in_seconds.is_some(),
+                Unset::TumblingWindowInSeconds,
+            ),
         ];
         set.into_iter()
             .filter(|(set, _)| *set)
@@ -219,6 +230,19 @@ mod tests {
                 "destination_config"
             ]
         );
+    }
+
+    #[test]
+    fn a_tumbling_window_is_set_and_switched_off() {
+        for (line, seconds) in [
+            ("--tumbling-window 2m", 120),
+            ("--tumbling-window-in-seconds 30", 30),
+            ("--tumbling-window 0", 0),
+        ] {
+            let (mapping, mask) = parse(line);
+            assert_eq!(mapping.tumbling_window_in_seconds, Some(seconds), "{line}");
+            assert_eq!(mask, ["tumbling_window_in_seconds"]);
+        }
     }
 
     #[test]
