@@ -620,7 +620,7 @@ async fn a_mapping_of_a_queue_is_made_watched_paused_and_drained() {
     let queue = &inside["queue"];
     assert_eq!(queue["concurrency"], 2, "{inside}");
     assert_eq!(queue["counters"]["messages_deleted"], 3, "{inside}");
-    assert!(queue["receives_last_hour"].as_i64() > Some(0), "{inside}");
+    assert!(queue["requests_last_hour"].as_i64() > Some(0), "{inside}");
     let described = ok(&server, &["mapping", "describe", "work"]).await;
     for part in [
         "at once 2",

@@ -5,7 +5,9 @@ use crate::budget::ByteBudget;
 use crate::functions::Pools;
 use crate::gate::Gates;
 use crate::session::Session;
-use millstream_ports::{Catalog, Clock, Destinations, Entropy, InvokeFactory, Outbox, ShardJournal, Sources};
+use millstream_ports::{
+    Catalog, Clock, Destinations, Entropy, InvokeFactory, Ledger, Outbox, ShardJournal, Sources,
+};
 use millstream_types::Now;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub struct NodePorts {
     pub catalog: Arc<dyn Catalog>,
     /// Progress of shards.
     pub journal: Arc<dyn ShardJournal>,
+    /// The history of queues.
+    pub ledger: Arc<dyn Ledger>,
     /// Where records come from.
     pub sources: Arc<dyn Sources>,
     /// Where failure documents go.

@@ -94,11 +94,13 @@ impl Assembly {
         let (db, catalog) = open(options).await?;
         let broker = Broker::open(db.clone(), clock.clone(), entropy.clone()).await?;
         let outbox = OutboxStore::new(db.clone());
+        let journal = Arc::new(Journal::new(db.clone(), &outbox, JournalOptions::default()));
         let ports = NodePorts {
             clock: clock.clone(),
             entropy: entropy.clone(),
             catalog: Arc::new(catalog.clone()),
-            journal: Arc::new(Journal::new(db.clone(), &outbox, JournalOptions::default())),
+            journal: journal.clone(),
+            ledger: journal,
             sources: Arc::new(broker.clone()),
             destinations: Arc::new(broker.clone()),
             outbox: Arc::new(outbox),

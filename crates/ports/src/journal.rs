@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, ShardRecord};
+use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, QueueAttempt, ShardRecord};
 use millstream_types::ids::DiscardId;
 use millstream_types::{Incarnation, Lease, MappingId, Namespace, ShardId};
 
@@ -116,10 +116,27 @@ pub struct LedgerQuery {
 /// A page of history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerPage {
-    /// By shard, oldest first.
+    /// Of a mapping of a stream: by shard, oldest first.
     pub entries: Vec<LedgerEntry>,
+    /// Of a mapping of a queue: oldest first.
+    pub attempts: Vec<QueueAttempt>,
     /// Where the next page starts; none if this was the last.
     pub next: Option<Vec<u8>>,
+}
+
+/// Where attempts are noted that belong to no shard: those of queues.
+pub trait Ledger: Send + Sync + 'static {
+    /// Adds attempts of a mapping, oldest first, and lets the oldest of all go if there are too many. They are queued
+    /// before this function returns, in the order of the calls; written, not synced, when the future resolves. What
+    /// could not be written is lost: a history is no reason to stop work.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`].
+    fn append(
+        &self,
+        mapping: MappingId,
+        attempts: Vec<QueueAttempt>,
+    ) -> BoxFuture<'static, Result<(), JournalError>>;
 }
 
 /// The history of attempts.

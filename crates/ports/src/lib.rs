@@ -19,7 +19,7 @@ pub use clock::{Clock, Entropy};
 pub use destination::{DeliverError, Delivery, Destination, Destinations};
 pub use invoke::{Body, InvokeFactory, Invoker, PoolStatus};
 pub use journal::{
-    CommitOutcome, Discards, Durability, JournalError, LedgerPage, LedgerQuery, LedgerRead, Outbox,
+    CommitOutcome, Discards, Durability, JournalError, Ledger, LedgerPage, LedgerQuery, LedgerRead, Outbox,
     ShardCommit, ShardJournal,
 };
 pub use queue_source::{EntryError, MAX_ENTRIES, MAX_WAIT, QueueAttributes, QueueDepth, QueueSource};

@@ -5,7 +5,7 @@ use crate::schema::{Key, Table};
 use bytes::Bytes;
 use millstream_ports::JournalError;
 use millstream_types::durable::older::{DiscardV1, ShardRecordV1};
-use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, ShardRecord};
+use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, QueueAttempt, ShardRecord};
 use millstream_types::{Epoch, MappingId, Wall};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,6 +26,7 @@ pub trait Stored: Serialize + DeserializeOwned {
 
 impl Stored for Epoch {}
 impl Stored for LedgerEntry {}
+impl Stored for QueueAttempt {}
 impl Stored for OutboxEntry {}
 impl Stored for (MappingId, Wall) {}
 

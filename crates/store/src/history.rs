@@ -1,5 +1,6 @@
 //! The history of attempts, page by page. The journal writes it.
 
+use crate::codec::{StoreError, Stored};
 use crate::db::Db;
 use crate::rows::{off_runtime, read_rows};
 use crate::schema::{Range, Table};
@@ -25,25 +26,41 @@ impl LedgerRead for LedgerStore {
     async fn read(&self, query: LedgerQuery) -> Result<LedgerPage, JournalError> {
         let db = self.db.clone();
         off_runtime(move || {
-            let mut range = Range::mapping(Table::Ledger, query.mapping);
-            if let Some(mut after) = query.after {
-                // A cursor that is not ours only chooses another start within the mapping.
-                after.push(0);
-                range.from = range.from.max(after);
-            }
-            // One more than asked for tells whether there is a next page.
-            let limit = query.limit.max(1);
-            let mut rows = read_rows(&db, &range, limit.saturating_add(1), |row| {
-                Ok((row.raw.to_vec(), row.decode()?))
-            })?;
-            let more = rows.len() > limit;
-            rows.truncate(limit);
-            let next = rows.last().filter(|_| more).map(|(key, _)| key.clone());
+            let (entries, next) = page(&db, Table::Ledger, &query)?;
+            let (attempts, next_attempt) = match entries.is_empty() {
+                // A mapping is of a stream or of a queue: it has entries in one of the tables only.
+                true => page(&db, Table::QueueLedger, &query)?,
+                false => (Vec::new(), None),
+            };
             Ok(LedgerPage {
-                entries: rows.into_iter().map(|(_, entry)| entry).collect(),
-                next,
+                entries,
+                attempts,
+                next: next.or(next_attempt),
             })
         })
         .await
     }
+}
+
+/// A page of a mapping's entries in one table, and the key of its last one if there are more.
+fn page<T: Stored>(
+    db: &Db,
+    table: Table,
+    query: &LedgerQuery,
+) -> Result<(Vec<T>, Option<Vec<u8>>), StoreError> {
+    let mut range = Range::mapping(table, query.mapping);
+    if let Some(mut after) = query.after.clone() {
+        // A cursor that is not ours only chooses another start within the mapping.
+        after.push(0);
+        range.from = range.from.max(after);
+    }
+    // One more than asked for tells whether there is a next page.
+    let limit = query.limit.max(1);
+    let mut rows = read_rows(db, &range, limit.saturating_add(1), |row| {
+        Ok((row.raw.to_vec(), row.decode()?))
+    })?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(key, _)| key.clone());
+    Ok((rows.into_iter().map(|(_, entry)| entry).collect(), next))
 }

@@ -4,6 +4,7 @@
 //! token, so the writer thread compares it in the same order in which it applies batches: after a newer owner's
 //! acquisition no commit of the old one can slip in, and after a failed commit none that was queued behind it.
 
+use crate::attempts::QueueAttempts;
 use crate::codec::{Damaged, StoreError, Stored, decode, encode};
 use crate::db::{Batch, Db, Guard, GuardedError};
 use crate::mailroom::OutboxStore;
@@ -13,8 +14,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use millstream_ports::{CommitOutcome, Durability, JournalError, ShardCommit, ShardJournal};
-use millstream_types::durable::{LedgerEntry, ShardRecord};
+use millstream_ports::{CommitOutcome, Durability, JournalError, Ledger, ShardCommit, ShardJournal};
+use millstream_types::durable::{LedgerEntry, QueueAttempt, ShardRecord};
 use millstream_types::{Epoch, Incarnation, Lease, MappingId, ShardId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ const ACQUIRE_TRIES: u32 = 8;
 /// How a journal is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalOptions {
-    /// Most ledger entries per shard, at least 16; default 100,000. The oldest go first, a sixteenth at a time.
+    /// Most ledger entries per shard, and per mapping of a queue, at least 16; default 100,000. The oldest go first, a
+    /// sixteenth at a time.
     pub ledger_entries: u64,
 }
 
@@ -44,6 +46,7 @@ pub struct Journal {
     db: Db,
     outbox: OutboxStore,
     ledger_entries: u64,
+    attempts: QueueAttempts,
     owned: Arc<Mutex<BTreeMap<(MappingId, ShardId), Owned>>>,
 }
 
@@ -75,6 +78,7 @@ impl Journal {
             db,
             outbox: outbox.clone(),
             ledger_entries,
+            attempts: QueueAttempts::default(),
             owned: Arc::default(),
         }
     }
@@ -226,6 +230,17 @@ impl Journal {
     }
 }
 
+impl Ledger for Journal {
+    fn append(
+        &self,
+        mapping: MappingId,
+        attempts: Vec<QueueAttempt>,
+    ) -> BoxFuture<'static, Result<(), JournalError>> {
+        self.attempts
+            .append(&self.db, mapping, &attempts, self.ledger_entries)
+    }
+}
+
 #[async_trait]
 impl ShardJournal for Journal {
     async fn acquire(
@@ -332,6 +347,7 @@ impl ShardJournal for Journal {
             }
             batch.delete_range(Range::mapping(Table::ShardRecord, mapping));
             batch.delete_range(Range::mapping(Table::Ledger, mapping));
+            self.attempts.forget(mapping, &mut batch);
             all.retain(|(owner, _), _| *owner != mapping);
             self.db.write(batch, Durability::Synced)
         };

@@ -4,6 +4,7 @@
 //! from I/O errors inside the process. [`schema`] says which keys there are. [`Journal`] and [`CatalogStore`] are
 //! the ports on top. Everything is in one RocksDB column family, so that one write batch is all or nothing.
 
+mod attempts;
 mod catalog;
 mod codec;
 mod db;

@@ -6,10 +6,10 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use millstream_ports::{
-    CommitOutcome, Discards, Durability, JournalError, LedgerPage, LedgerQuery, LedgerRead, Outbox,
+    CommitOutcome, Discards, Durability, JournalError, Ledger, LedgerPage, LedgerQuery, LedgerRead, Outbox,
     ShardCommit, ShardJournal,
 };
-use millstream_types::durable::{Discard, OutboxEntry, ShardRecord};
+use millstream_types::durable::{Discard, OutboxEntry, QueueAttempt, ShardRecord};
 use millstream_types::ids::DiscardId;
 use millstream_types::{Incarnation, Lease, MappingId, Namespace, ShardId};
 use std::collections::VecDeque;
@@ -37,6 +37,8 @@ struct Shared {
     state: JournalState,
     faults: VecDeque<CommitFault>,
     unavailable: bool,
+    attempts: Vec<QueueAttempt>,
+    appends: usize,
     waiting: Vec<oneshot::Sender<()>>,
     added: bool,
 }
@@ -55,6 +57,18 @@ impl MemoryJournal {
     /// The power goes: all that was not synced is lost.
     pub fn lose_power(&self) {
         self.with(|s| s.state.lose_power(0));
+    }
+
+    /// Attempts of queues, in the order in which they were added.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<QueueAttempt> {
+        self.with(|s| s.attempts.clone())
+    }
+
+    /// How often attempts of queues were added.
+    #[must_use]
+    pub fn appends(&self) -> usize {
+        self.with(|s| s.appends)
     }
 
     /// A copy of the state as it is now.
@@ -130,7 +144,27 @@ impl ShardJournal for MemoryJournal {
     }
 
     async fn forget(&self, mapping: MappingId) -> Result<(), JournalError> {
-        self.available(|s| s.forget(mapping))
+        self.available(|s| s.forget(mapping))?;
+        self.with(|s| s.attempts.retain(|a| a.mapping != mapping));
+        Ok(())
+    }
+}
+
+impl Ledger for MemoryJournal {
+    fn append(
+        &self,
+        _mapping: MappingId,
+        attempts: Vec<QueueAttempt>,
+    ) -> BoxFuture<'static, Result<(), JournalError>> {
+        let answer = self.with(|s| {
+            if s.unavailable {
+                return Err(JournalError::Unavailable("as the test told it".to_owned()));
+            }
+            s.appends += 1;
+            s.attempts.extend(attempts);
+            Ok(())
+        });
+        futures::future::ready(answer).boxed()
     }
 }
 
@@ -199,6 +233,7 @@ impl LedgerRead for MemoryJournal {
             .after
             .and_then(|a| a.try_into().ok())
             .map_or(0, u64::from_be_bytes) as usize;
+        let all = self.attempts();
         self.available(|s| {
             let of: Vec<_> = s.ledger().iter().filter(|e| e.mapping == query.mapping).collect();
             let entries: Vec<_> = of
@@ -207,9 +242,16 @@ impl LedgerRead for MemoryJournal {
                 .take(query.limit)
                 .map(|e| (*e).clone())
                 .collect();
-            let end = start + entries.len();
-            let next = (end < of.len()).then(|| (end as u64).to_be_bytes().to_vec());
-            LedgerPage { entries, next }
+            let attempts: Vec<_> = all.into_iter().filter(|a| a.mapping == query.mapping).collect();
+            let total = of.len() + attempts.len();
+            let attempts: Vec<_> = attempts.into_iter().skip(start).take(query.limit).collect();
+            let end = start + entries.len() + attempts.len();
+            let next = (end < total).then(|| (end as u64).to_be_bytes().to_vec());
+            LedgerPage {
+                entries,
+                attempts,
+                next,
+            }
         })
     }
 }

@@ -35,7 +35,7 @@ fn queue(q: &QueueInspection) -> v1::QueueInspection {
         messages_in_flight: small(s.messages_in_flight),
         batches_in_flight: small(s.batches_in_flight),
         active_groups: small(s.active_groups),
-        receives_last_hour: count(s.receives_last_hour),
+        requests_last_hour: count(s.requests_last_hour),
         slots: s.slots.iter().map(slot).collect(),
         last_error: [&s.queue_trouble, &s.function_trouble]
             .into_iter()
@@ -286,7 +286,7 @@ mod tests {
             messages_in_flight: 7,
             batches_in_flight: 2,
             active_groups: 3,
-            receives_last_hour: 180,
+            requests_last_hour: 180,
             slots: Vec::new(),
             buffered_bytes: 99,
             counters: QueueCounters {
@@ -340,7 +340,7 @@ mod tests {
             (got.messages_in_flight, got.batches_in_flight, got.active_groups),
             (7, 2, 3)
         );
-        assert_eq!((got.receives_last_hour, got.buffered_bytes), (180, 99));
+        assert_eq!((got.requests_last_hour, got.buffered_bytes), (180, 99));
         let c = got.counters.unwrap();
         let counts = [
             c.empty_receives,

@@ -3,7 +3,9 @@
 use super::{duration, mark, small, timestamp};
 use crate::names;
 use millstream_api::v1;
-use millstream_types::durable::{AttemptResult, Discard, DiscardCondition, LedgerEntry};
+use millstream_types::durable::{
+    AttemptResult, AttemptedMessage, Discard, DiscardCondition, LedgerEntry, QueueAttempt,
+};
 
 pub(crate) fn entry(e: &LedgerEntry) -> v1::LedgerEntry {
     v1::LedgerEntry {
@@ -20,6 +22,33 @@ pub(crate) fn entry(e: &LedgerEntry) -> v1::LedgerEntry {
         end_time: Some(timestamp(e.ended)),
         age: Some(duration(e.age_ms)),
         error: e.error.clone().unwrap_or_default(),
+        messages: Vec::new(),
+    }
+}
+
+/// An attempt of a queue, which has slots and messages where a stream has shards, lanes and records.
+pub(crate) fn attempt(a: &QueueAttempt) -> v1::LedgerEntry {
+    let message = |m: &AttemptedMessage| v1::AttemptedMessage {
+        message_id: m.id.clone(),
+        receive_count: small(m.receives),
+        message_group_id: m.group.clone().unwrap_or_default(),
+        failed: m.failed,
+    };
+    v1::LedgerEntry {
+        shard_id: String::new(),
+        lane: small(a.slot),
+        request_id: a.request_id.to_string(),
+        attempt: small(a.attempt),
+        first_sequence_number: String::new(),
+        last_sequence_number: String::new(),
+        record_count: small(a.messages),
+        finished_count: small(a.finished),
+        result: result(a.result).into(),
+        start_time: Some(timestamp(a.started)),
+        end_time: Some(timestamp(a.ended)),
+        age: Some(duration(a.age_ms)),
+        error: a.error.clone().unwrap_or_default(),
+        messages: a.named.iter().map(message).collect(),
     }
 }
 

@@ -24,7 +24,8 @@ impl v1::ledger_service_server::LedgerService for Ledger {
             .ledger(&namespace, &name, after, page::size(r.page_size)?)
             .await;
         let read = read.map_err(|e| status::of_manage(e, ""))?;
-        let entries = read.entries.iter().map(convert::entry).collect();
+        let attempts = read.attempts.iter().map(convert::attempt);
+        let entries = read.entries.iter().map(convert::entry).chain(attempts).collect();
         let next_page_token = read
             .next
             .map_or_else(String::new, |next| page::seal(&scope, &next));

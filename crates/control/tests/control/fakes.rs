@@ -16,7 +16,7 @@ use millstream_control::{BoundServer, ControlOptions, ControlServices, serve};
 use millstream_engine::manage::{Manager, ManagerPorts, MappingState};
 use millstream_engine::view::{Counters, Lagged, Live, MappingStatus, ShardInspection};
 use millstream_ports::*;
-use millstream_types::durable::{Discard, LedgerEntry};
+use millstream_types::durable::{Discard, LedgerEntry, QueueAttempt};
 use millstream_types::ids::DiscardId;
 use millstream_types::*;
 use std::collections::BTreeMap;
@@ -457,6 +457,7 @@ pub(crate) struct Outside {
     pub(crate) records: Mutex<Vec<Record>>,
     pub(crate) disk_full: Mutex<bool>,
     pub(crate) ledger: Mutex<Vec<LedgerEntry>>,
+    pub(crate) attempts: Mutex<Vec<QueueAttempt>>,
     pub(crate) discards: Mutex<Vec<Discard>>,
 }
 
@@ -536,6 +537,7 @@ impl LedgerRead for Outside {
         let next = from + entries.len();
         Ok(LedgerPage {
             entries,
+            attempts: self.attempts.lock().unwrap().clone(),
             next: (next < all.len()).then(|| vec![u8::try_from(next).unwrap()]),
         })
     }

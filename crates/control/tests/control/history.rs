@@ -3,7 +3,9 @@
 use crate::fakes::World;
 use bytes::Bytes;
 use millstream_api::v1;
-use millstream_types::durable::{AttemptResult, Discard, DiscardCondition, LedgerEntry};
+use millstream_types::durable::{
+    AttemptResult, AttemptedMessage, Discard, DiscardCondition, LedgerEntry, QueueAttempt,
+};
 use millstream_types::{MappingId, Mark, Namespace, RequestId, Seq, ShardId, Wall};
 use tonic::Code;
 
@@ -11,6 +13,61 @@ const M: &str = "namespaces/default/mappings/m";
 
 fn id_of(mapping: &v1::Mapping) -> MappingId {
     mapping.uid.parse().unwrap()
+}
+
+#[tokio::test]
+async fn attempts_of_a_queue_are_listed_with_their_messages() {
+    let w = World::start().await;
+    let mapping = id_of(&w.make_mapping("m").await);
+    let message = |id: &str, failed: bool| AttemptedMessage {
+        id: id.to_owned(),
+        receives: 2,
+        group: failed.then(|| "g".to_owned()),
+        failed,
+    };
+    *w.outside.attempts.lock().unwrap() = vec![QueueAttempt {
+        mapping,
+        slot: 700,
+        request_id: RequestId::from_random(1),
+        attempt: 2,
+        messages: 2,
+        finished: 1,
+        result: AttemptResult::Partial,
+        started: Wall(1_000),
+        ended: Wall(2_500),
+        age_ms: 1_500,
+        error: None,
+        named: vec![message("a", false), message("b", true)],
+    }];
+    let request = v1::ListLedgerEntriesRequest {
+        parent: M.into(),
+        ..Default::default()
+    };
+    let listed = w
+        .ledger()
+        .list_ledger_entries(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let [told] = &listed.entries[..] else {
+        panic!("{listed:?}")
+    };
+    assert_eq!((told.shard_id.as_str(), told.lane, told.attempt), ("", 700, 2));
+    assert_eq!((told.record_count, told.finished_count), (2, 1));
+    assert_eq!(told.result(), v1::AttemptResult::Partial);
+    let messages: Vec<_> = told
+        .messages
+        .iter()
+        .map(|m| {
+            (
+                m.message_id.as_str(),
+                m.receive_count,
+                m.message_group_id.as_str(),
+                m.failed,
+            )
+        })
+        .collect();
+    assert_eq!(messages, [("a", 2, "", false), ("b", 2, "g", true)]);
 }
 
 #[tokio::test]

@@ -607,7 +607,7 @@ async fn a_mapping_of_a_queue_lives() {
     let inside = inspect(&w).await;
     assert_eq!(inside.shards, [], "a queue has none");
     let queue = inside.queue.unwrap();
-    assert_eq!((queue.visible_messages, queue.receives_last_hour), (Some(3), 180));
+    assert_eq!((queue.visible_messages, queue.requests_last_hour), (Some(3), 180));
     assert_eq!(queue.slots[0].reason, "no process is free");
 }
 
@@ -636,7 +636,7 @@ fn consumer() -> ShardInspection {
         messages_in_flight: 10,
         batches_in_flight: 0,
         active_groups: 0,
-        receives_last_hour: 180,
+        requests_last_hour: 180,
         slots: vec![held],
         buffered_bytes: 0,
         counters: QueueCounters::default(),

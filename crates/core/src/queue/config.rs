@@ -1,8 +1,8 @@
 //! What a queue machine is told once.
 
 use crate::event::{MAX_EVENT_BYTES, QueueEventShape};
-use millstream_types::MappingSpec;
 use millstream_types::arn::SourceKind;
+use millstream_types::{MappingId, MappingSpec};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use std::time::Duration;
 /// ([`super::QueueMachine::set_visibility_timeout`]).
 #[derive(Clone, Debug)]
 pub struct QueueConfig {
+    /// Which mapping.
+    pub mapping: MappingId,
     /// The mapping's generation that these settings are.
     pub generation: u64,
     /// Whether the queue is a FIFO queue.
@@ -57,10 +59,16 @@ impl Default for QueueLimits {
 impl QueueConfig {
     /// The machine's form of a mapping's validated settings, for a queue with this visibility timeout.
     #[must_use]
-    pub fn new(generation: u64, spec: &MappingSpec, visibility_timeout: Duration) -> Self {
+    pub fn new(
+        mapping: MappingId,
+        generation: u64,
+        spec: &MappingSpec,
+        visibility_timeout: Duration,
+    ) -> Self {
         let window = Duration::from_secs(spec.batching_window_seconds.into());
         let shape = QueueEventShape::sqs(spec.source.as_str(), spec.source.region(), !window.is_zero());
         Self {
+            mapping,
             generation,
             fifo: spec.source.kind() == SourceKind::Sqs { fifo: true },
             batch_size: spec.batch_size.clamp(1, 10_000) as usize,

@@ -75,8 +75,9 @@ pub struct QueueSnapshot {
     pub batches_in_flight: u32,
     /// FIFO: groups worked on, or of which a failed message is hidden. 0 for a standard queue.
     pub active_groups: u32,
-    /// Receives ordered in the last hour, or since the machine was made.
-    pub receives_last_hour: u64,
+    /// Calls of the queue ordered in the last hour, or since the machine was made: receives, deletes and changes of
+    /// visibility, each of up to 10 messages.
+    pub requests_last_hour: u64,
     /// The slots in use, the first 100.
     pub slots: Vec<SlotInspection>,
     /// Bytes of messages held.
@@ -144,7 +145,7 @@ impl QueueMachine {
             messages_in_flight: self.in_use.messages as u32,
             batches_in_flight: self.in_use.running as u32,
             active_groups: self.gate.active() as u32,
-            receives_last_hour: self.receives.last_hour(now.mono),
+            requests_last_hour: self.requests.last_hour(now.mono),
             slots: used.take(MOST_SLOTS).map(|(n, s)| self.slot(n, s, now)).collect(),
             buffered_bytes: self.in_use.bytes as u64,
             counters: self.counters,

@@ -1,5 +1,6 @@
 //! What becomes of a batch after an attempt (semantics, sections 8 and 10).
 
+use super::history::Ended;
 use super::item::{Item, Leaving};
 use super::machine::{Mode, Order, QueueMachine};
 use super::orders::{Action, AttemptReport, Obstacle, OrderId};
@@ -8,7 +9,8 @@ use super::slot::Phase;
 use crate::backoff::throttle_delay;
 use crate::mutant::{self, Mutant};
 use crate::verdict::QueueVerdict;
-use millstream_types::Now;
+use millstream_types::durable::AttemptResult;
+use millstream_types::{Now, Wall};
 use std::time::Duration;
 
 /// How long a batch is held that was not let go. A drain is on its way then, so this bounds only how often it is tried
@@ -22,7 +24,7 @@ impl QueueMachine {
         if let Some(Order::Attempt { slot }) = take(&mut self.orders, report.id, |o| {
             matches!(o, Order::Attempt { .. })
         }) {
-            self.judge(slot, report.verdict);
+            self.judge(slot, report.verdict, report.started, out);
             self.touch(slot, out);
         }
         self.advance(out);
@@ -53,7 +55,22 @@ impl QueueMachine {
         self.advance(out);
     }
 
-    fn judge(&mut self, slot: usize, verdict: QueueVerdict) {
+    fn judge(&mut self, slot: usize, verdict: QueueVerdict, started: Wall, out: &mut Vec<Action>) {
+        let (result, failed, error) = match &verdict {
+            QueueVerdict::Done => (AttemptResult::Done, Some(&[][..]), None),
+            QueueVerdict::Partial { failed } => (AttemptResult::Partial, Some(&failed[..]), None),
+            QueueVerdict::Failed { error } => (AttemptResult::Retry, None, Some(error.clone())),
+            QueueVerdict::Throttled { unreachable, .. } => {
+                (AttemptResult::Throttled, None, unreachable.clone())
+            }
+        };
+        let ended = Ended {
+            result,
+            failed,
+            error,
+            started,
+        };
+        self.note(slot, ended, out);
         match verdict {
             QueueVerdict::Throttled {
                 retry_after,

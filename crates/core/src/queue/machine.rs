@@ -5,7 +5,7 @@ use super::gate::Gate;
 use super::inspect::QueueCounters;
 use super::item::{Item, Visibility};
 use super::orders::{Action, OrderId, StopReason};
-use super::receives::Receives;
+use super::requests::Requests;
 use super::scaler::Scaler;
 use super::slot::{Phase, Slot};
 use crate::ids::IdSource;
@@ -100,7 +100,7 @@ pub struct QueueMachine {
     /// Receives that failed since the last that did not.
     pub(super) faults: u32,
     pub(super) largest_receive: usize,
-    pub(super) receives: Receives,
+    pub(super) requests: Requests,
     pub(super) counters: QueueCounters,
     pub(super) last_attempt_failed: Option<bool>,
     pub(super) queue_trouble: Option<String>,
@@ -143,7 +143,7 @@ impl QueueMachine {
             resting: false,
             faults: 0,
             largest_receive: 0,
-            receives: Receives::new(now.mono),
+            requests: Requests::new(now.mono),
             counters: QueueCounters::default(),
             last_attempt_failed: None,
             queue_trouble: None,

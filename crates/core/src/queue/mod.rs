@@ -20,14 +20,15 @@
 
 mod config;
 mod gate;
+mod history;
 mod inspect;
 mod item;
 mod judge;
 mod machine;
 mod orders;
 mod poll;
-mod receives;
 mod renew;
+mod requests;
 mod scaler;
 mod send;
 mod settle;

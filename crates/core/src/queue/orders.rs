@@ -2,6 +2,7 @@
 
 use crate::event::QueueEventShape;
 use crate::verdict::QueueVerdict;
+use millstream_types::durable::QueueAttempt;
 use millstream_types::{Message, Receipt, RequestId, Wall};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub enum Action {
     Delete(DeleteOrder),
     /// Change how long messages stay hidden.
     ChangeVisibility(VisibilityOrder),
+    /// An attempt to be kept in the history. Nothing waits for it.
+    Note(Box<QueueAttempt>),
     /// The machine has stopped; nothing follows, and nothing is in flight.
     Stopped(StopReason),
 }

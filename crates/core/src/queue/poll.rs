@@ -91,7 +91,7 @@ impl QueueMachine {
         self.in_use.receives += 1;
         self.in_use.reserved += max;
         self.counters.receives += 1;
-        self.receives.count(at);
+        self.requests.count(at);
         out.push(Action::Receive(ReceiveOrder { id, max, wait }));
     }
 

@@ -42,6 +42,7 @@ impl QueueMachine {
             self.counters.renewals += keys.len() as u64;
             self.slots[slot].renewals += 1;
             self.orders.insert(id, Order::Renew { slot, keys, until });
+            self.requests.count(now);
             out.push(Action::ChangeVisibility(VisibilityOrder { id, entries }));
         }
         self.plan_renewals(slot);

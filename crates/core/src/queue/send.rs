@@ -1,10 +1,12 @@
 //! What a slot does next: wait for more, send, give back, end.
 
+use super::history::Ended;
 use super::item::Item;
 use super::machine::{Mode, Order, QueueMachine};
 use super::orders::{Action, AttemptOrder};
 use super::slot::Phase;
 use millstream_types::Mono;
+use millstream_types::durable::AttemptResult;
 use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use std::time::Duration;
 
 /// How long a batch whose window is over waits for receives that are still on their way.
 const GRACE: Duration = Duration::from_secs(1);
+/// The error's type of a message that does not fit into an event.
+const TOO_LARGE: &str = "PayloadTooLarge";
 
 impl QueueMachine {
     /// Does one step; true if there may be another.
@@ -58,7 +62,7 @@ impl QueueMachine {
             return true;
         }
         if s.bytes > self.config.limits.event_bytes {
-            self.fail_oversized(slot);
+            self.fail_oversized(slot, out);
             return true;
         }
         let is_ours = |i: &Item| {
@@ -150,7 +154,16 @@ impl QueueMachine {
     }
 
     /// A message that can never fit fails without being sent (semantics 4.9), and is left alone as any other.
-    fn fail_oversized(&mut self, slot: usize) {
+    fn fail_oversized(&mut self, slot: usize, out: &mut Vec<Action>) {
+        let request_id = self.ids.request();
+        self.slots[slot].request_id.get_or_insert(request_id);
+        let ended = Ended {
+            result: AttemptResult::Retry,
+            failed: None,
+            error: Some(TOO_LARGE.to_owned()),
+            started: self.now.wall,
+        };
+        self.note(slot, ended, out);
         self.counters.failures += 1;
         self.last_attempt_failed = Some(true);
         self.function_trouble = Some("a message is too long for an event".to_owned());

@@ -118,6 +118,7 @@ impl QueueMachine {
                 settlement.orders += 1;
                 let receipts = items.iter().map(|i| i.message.receipt.clone()).collect();
                 let id = self.order(Order::Delete { slot, items });
+                self.requests.count(self.now.mono);
                 out.push(Action::Delete(DeleteOrder { id, receipts }));
             } else if !settlement.shows.is_empty() {
                 let n = settlement.shows.len().min(MOST_ENTRIES);
@@ -125,6 +126,7 @@ impl QueueMachine {
                 settlement.orders += 1;
                 let entries = items.iter().map(|i| self.shown(i)).collect();
                 let id = self.order(Order::Show { slot, items });
+                self.requests.count(self.now.mono);
                 out.push(Action::ChangeVisibility(VisibilityOrder { id, entries }));
             } else {
                 return;

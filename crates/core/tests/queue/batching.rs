@@ -1,6 +1,6 @@
 //! Semantics section 4, for queues.
 
-use crate::rig::{Rig, always, ok, raised, standard, throttled};
+use crate::rig::{Rig, always, mapping, ok, raised, standard, throttled};
 use millstream_core::event::{MAX_EVENT_BYTES, QueueEventShape};
 use millstream_core::queue::{QueueConfig, SlotActivity};
 use millstream_types::MappingSpec;
@@ -127,7 +127,7 @@ fn at_low_traffic_one_batch_fills_and_no_other_slot_takes_its_messages() {
 
 #[test]
 fn an_event_is_at_most_6_mb_and_what_does_not_fit_comes_next() {
-    let mut config = QueueConfig::new(1, &standard(|_| {}), Duration::from_secs(30));
+    let mut config = QueueConfig::new(mapping(), 1, &standard(|_| {}), Duration::from_secs(30));
     config.limits.event_bytes = MAX_EVENT_BYTES;
     let shape = config.shape.clone();
     let mut rig = Rig::with(config, always(ok()));
@@ -155,7 +155,7 @@ fn an_event_is_at_most_6_mb_and_what_does_not_fit_comes_next() {
 #[test]
 fn the_limit_is_met_to_the_byte() {
     for (spare, expect) in [(0, vec![2]), (1, vec![1, 1])] {
-        let mut config = QueueConfig::new(1, &standard(|_| {}), Duration::from_secs(30));
+        let mut config = QueueConfig::new(mapping(), 1, &standard(|_| {}), Duration::from_secs(30));
         let mut one = Rig::with(config.clone(), always(ok()));
         one.send(2).run_for(10);
         config.limits.event_bytes = config.shape.encode(&one.sent[0].messages).len() - spare;
@@ -168,7 +168,7 @@ fn the_limit_is_met_to_the_byte() {
 
 #[test]
 fn a_message_that_never_fits_fails_unsent_and_the_rest_goes_on() {
-    let mut config = QueueConfig::new(1, &standard(|_| {}), Duration::from_secs(30));
+    let mut config = QueueConfig::new(mapping(), 1, &standard(|_| {}), Duration::from_secs(30));
     config.limits.event_bytes = 2_000;
     let mut rig = Rig::with(config, always(ok()));
     let now = rig.now.wall;
@@ -185,7 +185,7 @@ fn a_message_that_never_fits_fails_unsent_and_the_rest_goes_on() {
 #[test]
 fn memory_is_bounded_by_messages_and_bytes() {
     for bytes in [false, true] {
-        let mut config = QueueConfig::new(1, &standard(|_| {}), Duration::from_secs(30));
+        let mut config = QueueConfig::new(mapping(), 1, &standard(|_| {}), Duration::from_secs(30));
         if bytes {
             config.limits.held_bytes = 12_000;
         } else {

@@ -1,6 +1,6 @@
 //! Pause, change of settings and shutdown: nothing starts, what runs ends, what was never sent goes back at once.
 
-use crate::rig::{Asked, Rig, fifo, ok, raised, standard, throttled};
+use crate::rig::{Asked, Rig, fifo, mapping, ok, raised, standard, throttled};
 use millstream_core::queue::StopReason;
 use millstream_types::Outcome;
 
@@ -110,8 +110,12 @@ fn a_drain_ends_though_the_queue_is_down() {
 #[test]
 fn a_machine_that_never_started_stops_at_once() {
     let mut rig = Rig::new(standard(|_| {}), 30, |_| None);
-    let config =
-        millstream_core::queue::QueueConfig::new(1, &standard(|_| {}), std::time::Duration::from_secs(30));
+    let config = millstream_core::queue::QueueConfig::new(
+        mapping(),
+        1,
+        &standard(|_| {}),
+        std::time::Duration::from_secs(30),
+    );
     rig.machine = millstream_core::queue::QueueMachine::new(config, 2, rig.now);
     let mut actions = Vec::new();
     rig.machine.drain(rig.now, &mut actions);

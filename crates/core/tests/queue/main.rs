@@ -14,6 +14,7 @@ mod batching;
 mod draining;
 mod failures;
 mod groups;
+mod history;
 mod polling;
 mod rig;
 mod scaling;

@@ -1,6 +1,6 @@
 //! When the queue is asked, and how often.
 
-use crate::rig::{Rig, always, fifo, ok, standard};
+use crate::rig::{Rig, always, fifo, mapping, ok, standard};
 use millstream_core::queue::{ReceiveFault, SlotActivity};
 
 #[test]
@@ -13,7 +13,7 @@ fn an_idle_queue_has_one_long_poll() {
             .iter()
             .all(|(_, r)| r.wait.as_secs() == 20 && r.max == 10)
     );
-    let an_hour = rig.snapshot().receives_last_hour;
+    let an_hour = rig.snapshot().requests_last_hour;
     assert!((178..=181).contains(&an_hour), "{an_hour}");
 }
 
@@ -93,7 +93,12 @@ fn a_batch_that_fills_goes_on_time_though_the_queue_fails() {
 #[test]
 fn a_queue_that_does_not_wait_is_not_asked_without_pause() {
     use millstream_core::queue::{Action, QueueConfig, QueueMachine, ReceiveReport};
-    let config = QueueConfig::new(1, &standard(|_| {}), std::time::Duration::from_secs(30));
+    let config = QueueConfig::new(
+        mapping(),
+        1,
+        &standard(|_| {}),
+        std::time::Duration::from_secs(30),
+    );
     let rig = Rig::with(config.clone(), always(ok()));
     let mut now = rig.now;
     let mut machine = QueueMachine::new(config, 1, now);

@@ -9,12 +9,19 @@ use millstream_core::queue::{
 use millstream_core::verdict::queue_verdict;
 use millstream_ports::EntryError;
 use millstream_testkit::{QueueState, message_number, receipt_number};
+use millstream_types::durable::QueueAttempt;
 use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use millstream_types::{
-    FunctionName, MappingSpec, Message, Mono, Now, Outcome, QueueName, Receipt, RequestId, SourceArn, Wall,
+    FunctionName, MappingId, MappingSpec, Message, Mono, Now, Outcome, QueueName, Receipt, RequestId,
+    SourceArn, Wall,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// The mapping of every run.
+pub fn mapping() -> MappingId {
+    MappingId::from_random(1)
+}
 
 /// When every run begins.
 pub const BEGIN: Wall = Wall(1_700_000_000_000);
@@ -69,6 +76,8 @@ pub struct Rig {
     pub hold_deletes: bool,
     pub unanswered: Vec<(OrderId, Vec<EntryAnswer>)>,
     pub most_running: usize,
+    /// The history.
+    pub history: Vec<QueueAttempt>,
     /// Receives cannot be cut short: they bring what there is.
     pub uncut: bool,
     config: QueueConfig,
@@ -85,7 +94,7 @@ impl Rig {
         function: impl FnMut(&Sent) -> Option<(u64, Outcome)> + 'static,
     ) -> Self {
         let visibility = Duration::from_secs(visibility);
-        Self::with(QueueConfig::new(1, &spec, visibility), function)
+        Self::with(QueueConfig::new(mapping(), 1, &spec, visibility), function)
     }
 
     pub fn with(
@@ -111,6 +120,7 @@ impl Rig {
             hold_deletes: false,
             unanswered: Vec::new(),
             most_running: 0,
+            history: Vec::new(),
             uncut: false,
             config,
             function: Box::new(function),
@@ -245,6 +255,7 @@ impl Rig {
                 self.machine
                     .on_visibility(order.id, &answers, self.now, &mut self.actions);
             }
+            Action::Note(attempt) => self.history.push(*attempt),
             Action::Stopped(reason) => self.stopped = Some(reason),
         }
     }

@@ -1,6 +1,7 @@
 //! The owner of one mapping's queue: turns messages into inputs of the queue machine, and carries out its actions.
 
 use super::calls::Calls;
+use super::notes::Notes;
 use super::worker::{Job, QueueWorker};
 use crate::attempt::Observer;
 use crate::board::{Gauge, Reading, Totals};
@@ -42,6 +43,8 @@ pub(crate) enum QueueMsg {
     Deleted(OrderId, Vec<EntryAnswer>),
     /// A change of visibility ended.
     Shown(OrderId, Vec<EntryAnswer>),
+    /// Attempts were added to the history, or could not be.
+    Noted(Result<(), String>),
     /// The queue was looked at again: it is to be used by this handle, and its visibility timeout is now this.
     Source(Arc<dyn QueueSource>, Duration),
     /// The machine's deadline.
@@ -79,6 +82,7 @@ pub(crate) struct QueueState {
     timer: Timer,
     held: Reservation,
     gauge: Gauge,
+    notes: Notes,
     health: Health,
     /// Whether the supervisor was told that the function cannot be reached; none if it was told nothing yet.
     unreachable: Option<bool>,
@@ -98,7 +102,12 @@ impl Actor for QueueConsumer {
         args: QueueArgs,
     ) -> Result<QueueState, ActorProcessingErr> {
         let (context, mapping) = (args.context.clone(), &args.mapping);
-        let config = QueueConfig::new(mapping.generation, &mapping.spec, args.visibility_timeout);
+        let config = QueueConfig::new(
+            mapping.id,
+            mapping.generation,
+            &mapping.spec,
+            args.visibility_timeout,
+        );
         let (gauge, meter) = context.board.consumer(mapping, &args.place);
         context.board.consumes(mapping.id, args.source.clone());
         let job = Job {
@@ -128,6 +137,7 @@ impl Actor for QueueConsumer {
             timer: Timer::default(),
             held: Reservation::none(&context.budget),
             gauge,
+            notes: Notes::default(),
             health: Health::default(),
             unreachable: None,
             trouble: None,
@@ -216,6 +226,7 @@ impl QueueState {
                 board.consumes(self.args.mapping.id, source.clone());
                 self.calls.source = source;
             }
+            QueueMsg::Noted(result) => self.notes.written(result, self.args.mapping.name.as_str()),
             QueueMsg::Tick => {
                 self.timer.fired();
                 machine.on_tick(now, &mut out);
@@ -260,9 +271,11 @@ impl QueueState {
                         let _ = myself.cast(QueueMsg::Shown(order.id, answers));
                     });
                 }
+                Action::Note(attempt) => self.notes.add(*attempt),
                 Action::Stopped(_) => stopped = true,
             }
         }
+        self.write_history(stopped, myself);
         self.publish(myself);
         if stopped {
             self.tell(ShardEvent::Stopped(StopReason::Drained));
@@ -291,6 +304,24 @@ impl QueueState {
         let (worker, _) = myself.spawn_linked(None, QueueWorker, args).await?;
         self.workers.insert(worker.get_id(), id);
         Ok(())
+    }
+
+    /// Adds to the history what came up while the last addition was on its way; all of it, if this is the end.
+    fn write_history(&mut self, is_last: bool, myself: &ActorRef<QueueMsg>) {
+        let Some(attempts) = self.notes.take(is_last) else {
+            return;
+        };
+        let appended = self
+            .args
+            .context
+            .ports
+            .ledger
+            .append(self.args.mapping.id, attempts);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let result = appended.await.map_err(|e| e.to_string());
+            let _ = myself.cast(QueueMsg::Noted(result));
+        });
     }
 
     fn note_function(&mut self, unreachable: Option<String>) {

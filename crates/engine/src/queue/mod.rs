@@ -2,6 +2,7 @@
 
 mod calls;
 mod consumer;
+mod notes;
 mod worker;
 
 pub(crate) use consumer::{QueueArgs, QueueConsumer, QueueMsg};

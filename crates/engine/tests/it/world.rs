@@ -49,6 +49,7 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(7)),
             catalog: self.catalog.clone(),
             journal: Arc::new(self.journal.clone()),
+            ledger: Arc::new(self.journal.clone()),
             sources: Arc::new(self.stream.clone()),
             destinations: Arc::new(self.mailbox.clone()),
             outbox: Arc::new(self.journal.clone()),

@@ -13,8 +13,10 @@ const LEDGER: Columns = Columns {
     narrow: &[
         "STARTED", "SHARD", "LANE", "ATTEMPT", "RECORDS", "FINISHED", "RESULT", "TOOK", "AGE", "ERROR",
     ],
-    wide: &["FIRST", "LAST", "REQUEST-ID"],
+    wide: &["FIRST", "LAST", "REQUEST-ID", "MESSAGES"],
 };
+/// Most messages of an attempt that a table shows.
+const MOST_MESSAGES: usize = 10;
 const DISCARDS: Columns = Columns {
     narrow: &[
         "ID",
@@ -185,7 +187,11 @@ fn entry_row(e: &v1::LedgerEntry) -> Vec<String> {
     };
     vec![
         when::stamp(e.start_time.as_ref()),
-        e.shard_id.clone(),
+        if e.shard_id.is_empty() {
+            "queue".to_owned()
+        } else {
+            e.shard_id.clone()
+        },
         e.lane.to_string(),
         e.attempt.to_string(),
         e.record_count.to_string(),
@@ -200,7 +206,25 @@ fn entry_row(e: &v1::LedgerEntry) -> Vec<String> {
         e.first_sequence_number.clone(),
         e.last_sequence_number.clone(),
         e.request_id.clone(),
+        messages(e),
     ]
+}
+
+/// Each message with its group and how often it was received; `!` marks those that come back.
+fn messages(e: &v1::LedgerEntry) -> String {
+    let one = |m: &v1::AttemptedMessage| {
+        let group = if m.message_group_id.is_empty() { "" } else { "/" };
+        let mark = if m.failed { "!" } else { "" };
+        format!(
+            "{}{group}{}:{}{mark}",
+            m.message_group_id, m.message_id, m.receive_count
+        )
+    };
+    let shown = e.messages.len().min(MOST_MESSAGES);
+    let more = usize::try_from(e.record_count).unwrap_or(0).saturating_sub(shown);
+    let rest = (!e.messages.is_empty() && more > 0).then(|| format!("+{more}"));
+    let texts: Vec<String> = e.messages.iter().take(shown).map(one).chain(rest).collect();
+    texts.join(" ")
 }
 
 fn discard_row(d: &v1::Discard) -> Vec<String> {
@@ -228,6 +252,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn messages_of_an_attempt_are_told_in_short() {
+        let message = |id: &str, group: &str, failed| v1::AttemptedMessage {
+            message_id: id.to_owned(),
+            receive_count: 2,
+            message_group_id: group.to_owned(),
+            failed,
+        };
+        let mut entry = v1::LedgerEntry {
+            messages: vec![message("a", "", false), message("b", "g", true)],
+            record_count: 2,
+            ..Default::default()
+        };
+        assert_eq!(messages(&entry), "a:2 g/b:2!");
+        entry.messages = vec![message("a", "", false); 100];
+        entry.record_count = 250;
+        assert!(messages(&entry).ends_with("a:2 a:2 +240"));
+    }
+
+    #[test]
     fn rows_fit_their_columns() {
         let entry = v1::LedgerEntry {
             result: v1::AttemptResult::Split.into(),
@@ -241,6 +284,7 @@ mod tests {
         let cells = entry_row(&entry);
         assert_eq!(cells.len(), LEDGER.narrow.len() + LEDGER.wide.len());
         assert_eq!((cells[6].as_str(), cells[7].as_str()), ("SPLIT", "20ms"));
+        assert_eq!((cells[1].as_str(), cells.last().unwrap().as_str()), ("queue", ""));
         let discard = v1::Discard {
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:totals".to_owned(),
             condition: v1::DiscardCondition::RecordAgeExceeded.into(),

@@ -44,6 +44,8 @@ pub enum Table {
     Outbox = 0x24,
     /// [`Key::Ledger`]
     Ledger = 0x25,
+    /// [`Key::QueueLedger`]
+    QueueLedger = 0x26,
     /// [`Key::StreamNextId`]
     StreamNextId = 0x30,
     /// [`Key::Stream`]
@@ -134,6 +136,14 @@ pub enum Key {
         /// Which shard.
         shard: ShardId,
         /// Grows by one with every entry of the shard.
+        number: u64,
+    },
+    /// One attempt of a batch of messages: versioned postcard of `QueueAttempt`. Written once; the oldest of a mapping
+    /// are removed.
+    QueueLedger {
+        /// Of which mapping.
+        mapping: MappingId,
+        /// Grows by one with every entry of the mapping.
         number: u64,
     },
 
@@ -228,6 +238,7 @@ impl Key {
             Self::DiscardById { .. } => Table::DiscardById,
             Self::Outbox { .. } => Table::Outbox,
             Self::Ledger { .. } => Table::Ledger,
+            Self::QueueLedger { .. } => Table::QueueLedger,
             Self::StreamNextId => Table::StreamNextId,
             Self::Stream { .. } => Table::Stream,
             Self::StreamShard { .. } => Table::StreamShard,
@@ -260,6 +271,7 @@ impl Key {
                 shard,
                 number,
             } => key.id(mapping.0).text(shard.as_str()).u64(*number),
+            Self::QueueLedger { mapping, number } => key.id(mapping.0).u64(*number),
             Self::Stream { namespace, name } => key.text(namespace.as_str()).text(name.as_str()),
             Self::StreamShard { stream, shard } => key.u64(*stream).u32(*shard),
             Self::StreamBatch { stream, shard, base } => key.u64(*stream).u32(*shard).u64(*base),
@@ -319,6 +331,10 @@ impl Key {
                 shard: key.name()?,
                 number: key.u64()?,
             },
+            Table::QueueLedger => Self::QueueLedger {
+                mapping: MappingId(key.id()?),
+                number: key.u64()?,
+            },
             Table::StreamNextId => Self::StreamNextId,
             Table::Stream => Self::Stream {
                 namespace: key.name()?,
@@ -371,7 +387,7 @@ impl Key {
 }
 
 impl Table {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Format,
         Self::CatalogRevision,
         Self::CatalogMapping,
@@ -382,6 +398,7 @@ impl Table {
         Self::DiscardById,
         Self::Outbox,
         Self::Ledger,
+        Self::QueueLedger,
         Self::StreamNextId,
         Self::Stream,
         Self::StreamShard,

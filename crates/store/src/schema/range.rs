@@ -35,7 +35,7 @@ impl Range {
     pub fn mapping(table: Table, mapping: MappingId) -> Self {
         debug_assert!(matches!(
             table,
-            Table::ShardEpoch | Table::ShardRecord | Table::Discard | Table::Ledger
+            Table::ShardEpoch | Table::ShardRecord | Table::Discard | Table::Ledger | Table::QueueLedger
         ));
         Self::prefix(Writer::new(table).id(mapping.0).done())
     }

@@ -60,6 +60,7 @@ fn key() -> impl Strategy<Value = Key> {
             shard,
             number
         }),
+        (mapping(), small()).prop_map(|(mapping, number)| Key::QueueLedger { mapping, number }),
         (namespace(), name("[aB_-]{1,3}")).prop_map(|(namespace, n)| Key::Stream {
             namespace,
             name: StreamName::new(n).unwrap()
@@ -171,8 +172,8 @@ proptest! {
 fn the_bytes_of_tables_are_frozen() {
     let bytes: Vec<u8> = Table::ALL.iter().map(|table| *table as u8).collect();
     let frozen = [
-        0x01, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x30, 0x31, 0x32, 0x33, 0x40, 0x41, 0x42,
-        0x43, 0x44, 0x45, 0x46,
+        0x01, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x30, 0x31, 0x32, 0x33, 0x40, 0x41,
+        0x42, 0x43, 0x44, 0x45, 0x46,
     ];
     assert_eq!(bytes, frozen);
     assert_eq!(FORMAT_VERSION, 1);

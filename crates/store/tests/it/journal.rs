@@ -1,7 +1,9 @@
 //! Leases fence, commits are all or nothing, ledgers are bounded.
 
-use crate::support::{TestDb, discard, document, incarnation, ledger, mapping, record, shard};
-use millstream_ports::{CommitOutcome, Discards, LedgerQuery, LedgerRead, Outbox, ShardCommit, ShardJournal};
+use crate::support::{TestDb, attempt, discard, document, incarnation, ledger, mapping, record, shard};
+use millstream_ports::{
+    CommitOutcome, Discards, Ledger, LedgerQuery, LedgerRead, Outbox, ShardCommit, ShardJournal,
+};
 use millstream_store::schema::{Range, Table};
 use millstream_store::{DiscardStore, Durability, Journal, JournalOptions, LedgerStore, OutboxStore};
 use millstream_types::{Epoch, Lease, MappingId};
@@ -332,6 +334,61 @@ async fn a_ledger_is_bounded_goes_on_after_a_restart_and_is_read_in_pages() {
     assert!(
         kept.len() <= 32 && kept.windows(2).all(|pair| pair[1] == pair[0] + 1) && kept.last() == Some(&119)
     );
+}
+
+async fn read_attempts(test: &TestDb, mapping: MappingId, limit: usize) -> Vec<u32> {
+    let store = LedgerStore::new(test.db.clone());
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let query = LedgerQuery {
+            mapping,
+            after,
+            limit,
+        };
+        let page = store.read(query).await.unwrap();
+        assert!(page.attempts.len() <= limit && page.entries.is_empty());
+        all.extend(page.attempts.iter().map(|a| a.slot));
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn attempts_of_queues_are_bounded_go_on_after_a_restart_and_are_forgotten() {
+    let test = TestDb::new();
+    let options = JournalOptions { ledger_entries: 32 };
+    let with = |test: &TestDb| Journal::new(test.db.clone(), &OutboxStore::new(test.db.clone()), options);
+    let journal = with(&test);
+    for n in (0..99).step_by(3) {
+        let three = (n..n + 3).map(|n| attempt(mapping(1), n)).collect();
+        journal.append(mapping(1), three).await.unwrap();
+        let kept = read_attempts(&test, mapping(1), 7).await;
+        let all = n as usize + 3;
+        assert!(
+            kept.len() <= 32 && kept.len() >= 30.min(all),
+            "{} after {n}",
+            kept.len()
+        );
+        assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1) && kept.last() == Some(&(n + 2)));
+    }
+    journal
+        .append(mapping(2), vec![attempt(mapping(2), 7)])
+        .await
+        .unwrap();
+    drop(journal);
+    let test = test.restart().await;
+    let journal = with(&test);
+    journal
+        .append(mapping(1), vec![attempt(mapping(1), 99)])
+        .await
+        .unwrap();
+    let kept = read_attempts(&test, mapping(1), 1_000).await;
+    assert!(kept.len() >= 30 && kept.is_sorted() && kept.last() == Some(&99));
+    journal.forget(mapping(1)).await.unwrap();
+    assert_eq!(read_attempts(&test, mapping(1), 10).await, Vec::<u32>::new());
+    assert_eq!(read_attempts(&test, mapping(2), 10).await, [7]);
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use millstream_store::schema::{Key, Range, Table};
 use millstream_store::{Batch, Db, DbOptions, Faults};
 use millstream_types::durable::{
-    AttemptResult, Discard, DiscardCondition, LedgerEntry, OutboxEntry, ShardRecord,
+    AttemptResult, AttemptedMessage, Discard, DiscardCondition, LedgerEntry, OutboxEntry, QueueAttempt,
+    ShardRecord,
 };
 use millstream_types::ids::DiscardId;
 use millstream_types::sequence::Mark;
@@ -118,6 +119,28 @@ pub(crate) fn record(through: u128) -> ShardRecord {
         at_end: false,
         finished: false,
         windows: None,
+    }
+}
+
+pub(crate) fn attempt(mapping: MappingId, slot: u32) -> QueueAttempt {
+    QueueAttempt {
+        mapping,
+        slot,
+        request_id: RequestId::from_random(9),
+        attempt: 1,
+        messages: 1,
+        finished: 0,
+        result: AttemptResult::Retry,
+        started: Wall(5),
+        ended: Wall(6),
+        age_ms: 1,
+        error: Some("ValueError".into()),
+        named: vec![AttemptedMessage {
+            id: "m1".into(),
+            receives: 1,
+            group: Some("g".into()),
+            failed: true,
+        }],
     }
 }
 

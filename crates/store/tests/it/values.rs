@@ -1,13 +1,14 @@
 //! Values survive storing, their form is frozen, and damage is an error and never a panic.
 
-use crate::support::{discard, document, ledger, mapping};
+use crate::support::{self, discard, document, ledger, mapping};
 use bytes::Bytes;
 use millstream_store::schema::Key;
 use millstream_store::{Stored, decode, encode};
 use millstream_types::durable::older::{DiscardV1, ShardRecordV1};
 use millstream_types::durable::{
-    AttemptResult, Discard, DiscardCondition, DiscardWindow, HeadRecord, LaneRecord, LedgerEntry,
-    OutboxEntry, PriorLanes, SegmentRecord, ShardRecord, WindowRecord, WindowsRecord,
+    AttemptResult, AttemptedMessage, Discard, DiscardCondition, DiscardWindow, HeadRecord, LaneRecord,
+    LedgerEntry, OutboxEntry, PriorLanes, QueueAttempt, SegmentRecord, ShardRecord, WindowRecord,
+    WindowsRecord,
 };
 use millstream_types::sequence::Mark;
 use millstream_types::{Position, RequestId, ResponseContext, Seq, Wall};
@@ -204,12 +205,20 @@ proptest! {
     }
 
     #[test]
+    fn attempts_of_queues_survive(slot: u32, error in of(".{0,40}"), names in vec(".{0,40}", 0..5)) {
+        let message = |id: String| AttemptedMessage { id, receives: slot, group: None, failed: slot % 2 == 0 };
+        let named = names.into_iter().map(message).collect();
+        survives(&QueueAttempt { error, named, ..support::attempt(mapping(1), slot) })?;
+    }
+
+    #[test]
     fn any_bytes_are_a_value_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
         let key = Key::Format.encode();
         let _ = decode::<ShardRecord>(&key, &bytes);
         let _ = decode::<Discard>(&key, &bytes);
         let _ = decode::<OutboxEntry>(&key, &bytes);
         let _ = decode::<LedgerEntry>(&key, &bytes);
+        let _ = decode::<QueueAttempt>(&key, &bytes);
     }
 }
 
@@ -306,4 +315,11 @@ fn the_stored_form_is_frozen() {
         stored.escape_ascii().to_string()
     );
     assert_eq!(decode::<ShardRecord>(&Key::Format.encode(), stored), Ok(windowed));
+    let attempt = support::attempt(mapping(1), 300);
+    let stored = b"\x01\x10\x00\x00\x00\x00\x00\x00@\x00\x80\x00\x00\x00\x00\x00\x00\x01\xac\x02\x10\x00\x00\x00\x00\x00\x00@\x00\x80\x00\x00\x00\x00\x00\x00\t\x01\x01\x00\x02\x05\x06\x01\x01\nValueError\x01\x02m1\x01\x01\x01g\x01";
+    assert_eq!(
+        encode(&attempt).unwrap().escape_ascii().to_string(),
+        stored.escape_ascii().to_string()
+    );
+    assert_eq!(decode::<QueueAttempt>(&Key::Format.encode(), stored), Ok(attempt));
 }

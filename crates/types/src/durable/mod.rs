@@ -8,7 +8,7 @@ pub mod older;
 mod shard;
 
 pub use discard::{Discard, DiscardCondition, DiscardWindow, OutboxEntry};
-pub use ledger::{AttemptResult, LedgerEntry};
+pub use ledger::{AttemptResult, AttemptedMessage, LedgerEntry, QueueAttempt};
 pub use shard::{
     HeadRecord, LaneRecord, PriorLanes, SegmentRecord, ShardRecord, WindowRecord, WindowsRecord,
 };

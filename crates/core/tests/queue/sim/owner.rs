@@ -97,6 +97,13 @@ impl World {
                 Action::Invoke(order) => self.invoke(id, order),
                 Action::Delete(order) => self.order_delete(id, order),
                 Action::ChangeVisibility(order) => self.order_visibility(id, order),
+                Action::Note(attempt) => {
+                    self.notes += 1;
+                    if attempt.named.len() != attempt.messages as usize || attempt.finished > attempt.messages
+                    {
+                        self.wrong(format!("{attempt:?}"));
+                    }
+                }
                 Action::Stopped(_) => self.stopped(),
             }
         }
@@ -254,9 +261,13 @@ impl World {
             verdict: ended.verdict,
             started: ended.started,
         };
+        let before = self.notes;
         self.drive(ended.owner, |machine, now, out| {
             machine.on_attempt(report, now, out)
         });
+        if self.notes == before {
+            self.wrong("an attempt is not in the history".to_owned());
+        }
     }
 
     /// A call that runs as the process ends: the function may be done with it, and nobody heard.

@@ -1,6 +1,6 @@
 //! What a seed decides beforehand: the mapping's settings, the queue's, and how often things go wrong.
 
-use crate::rig::{fifo, standard};
+use crate::rig::{fifo, mapping, standard};
 use millstream_core::queue::{QueueConfig, QueueLimits};
 use millstream_testkit::Rng;
 use millstream_types::MappingSpec;
@@ -122,7 +122,12 @@ impl Plan {
     }
 
     pub fn config(&self, generation: u64) -> QueueConfig {
-        let mut config = QueueConfig::new(generation, &self.spec, Duration::from_secs(self.visibility));
+        let mut config = QueueConfig::new(
+            mapping(),
+            generation,
+            &self.spec,
+            Duration::from_secs(self.visibility),
+        );
         config.limits = self.limits;
         config
     }

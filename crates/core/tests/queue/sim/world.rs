@@ -67,6 +67,8 @@ pub struct World {
     pub transition: Transition,
     pub summary: Summary,
     pub next_id: u64,
+    /// Attempts in the history.
+    pub notes: u64,
     items: BTreeMap<(Mono, u64), Item>,
     checkers: QueueCheckers,
     events: u64,
@@ -132,6 +134,7 @@ impl World {
             transition: Transition::None,
             summary: Summary::default(),
             next_id: 0,
+            notes: 0,
             items: BTreeMap::new(),
             checkers: QueueCheckers::default(),
             events: 0,

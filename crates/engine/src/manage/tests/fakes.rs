@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use millstream_core::mapping_state::MappingState;
 use millstream_ports::*;
-use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry};
+use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, QueueAttempt};
 use millstream_types::ids::DiscardId;
 use millstream_types::*;
 use std::collections::BTreeMap;
@@ -343,6 +343,7 @@ fn subscribe<T: Clone + Send + 'static>(from: &broadcast::Sender<T>) -> BoxStrea
 #[derive(Default)]
 pub(super) struct Outside {
     pub(super) ledger: Mutex<Vec<LedgerEntry>>,
+    pub(super) attempts: Mutex<Vec<QueueAttempt>>,
     pub(super) discards: Mutex<Vec<Discard>>,
     pub(super) largest_chunk: AtomicU64,
     /// Makes the source fail in this way.
@@ -427,6 +428,7 @@ impl LedgerRead for Outside {
         let next = from + entries.len();
         Ok(LedgerPage {
             entries,
+            attempts: self.attempts.lock().unwrap().clone(),
             next: (next < all.len()).then(|| vec![u8::try_from(next).unwrap()]),
         })
     }

@@ -151,6 +151,7 @@ impl Stage {
             entropy: Arc::new(SeededEntropy::new(7)),
             catalog: self.catalog.clone(),
             journal: Arc::new(self.journal.clone()),
+            ledger: Arc::new(self.journal.clone()),
             sources: Arc::new(MemoryQueues::of([self.queue.clone()])),
             destinations: Arc::new(Mailbox::default()),
             outbox: Arc::new(self.journal.clone()),

@@ -85,7 +85,7 @@ fn in_flight(q: &v1::QueueInspection) -> String {
 }
 
 fn receives(q: &v1::QueueInspection) -> String {
-    let mut text = format!("{} in the last hour", q.receives_last_hour);
+    let mut text = format!("{} in the last hour", q.requests_last_hour);
     if let Some(c) = &q.counters {
         text += &format!(
             "; since start {} empty, {} failed",
@@ -149,7 +149,7 @@ mod tests {
             messages_in_flight: 20,
             batches_in_flight: 2,
             active_groups: 4,
-            receives_last_hour: 180,
+            requests_last_hour: 180,
             counters: Some(v1::QueueConsumerCounters {
                 messages_deleted: 90,
                 messages_failed: 10,

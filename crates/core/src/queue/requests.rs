@@ -1,4 +1,4 @@
-//! How many receives there were in the last hour: what a queue that is paid by the request costs.
+//! How many calls of the queue there were in the last hour: what a queue that is paid by the request costs.
 
 use millstream_types::Mono;
 
@@ -7,13 +7,13 @@ const NANOS_PER_MINUTE: u64 = 60_000_000_000;
 
 /// Counts per minute, for an hour.
 #[derive(Clone, Debug)]
-pub(super) struct Receives {
+pub(super) struct Requests {
     minutes: [u64; MINUTES as usize],
     /// The minute that is being counted.
     current: u64,
 }
 
-impl Receives {
+impl Requests {
     pub(super) fn new(now: Mono) -> Self {
         Self {
             minutes: [0; MINUTES as usize],
@@ -49,15 +49,15 @@ mod tests {
     #[test]
     fn an_hour_is_remembered_and_no_more() {
         let at = |minute: u64| Mono(minute * NANOS_PER_MINUTE + 7);
-        let mut receives = Receives::new(at(100));
-        receives.count(at(100));
-        receives.count(at(130));
-        receives.count(at(130));
-        assert_eq!(receives.last_hour(at(130)), 3);
-        assert_eq!(receives.last_hour(at(159)), 3);
-        assert_eq!(receives.last_hour(at(160)), 2, "the first minute is over");
-        assert_eq!(receives.last_hour(at(10_000)), 0);
-        receives.count(at(10_000));
-        assert_eq!(receives.last_hour(at(10_000)), 1);
+        let mut requests = Requests::new(at(100));
+        requests.count(at(100));
+        requests.count(at(130));
+        requests.count(at(130));
+        assert_eq!(requests.last_hour(at(130)), 3);
+        assert_eq!(requests.last_hour(at(159)), 3);
+        assert_eq!(requests.last_hour(at(160)), 2, "the first minute is over");
+        assert_eq!(requests.last_hour(at(10_000)), 0);
+        requests.count(at(10_000));
+        assert_eq!(requests.last_hour(at(10_000)), 1);
     }
 }
