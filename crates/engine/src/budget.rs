@@ -90,6 +90,12 @@ impl Reservation {
         }
     }
 
+    /// How many bytes its holder may have, with what others have taken now.
+    pub(crate) fn room(&self) -> usize {
+        let (used, limit) = self.budget.use_and_limit();
+        limit.saturating_sub(used.saturating_sub(self.bytes))
+    }
+
     /// Holds exactly `bytes` from now on, whatever the limit says.
     pub(crate) fn set(&mut self, bytes: usize) {
         if bytes > self.bytes {
@@ -136,6 +142,11 @@ mod tests {
         held.set(25);
         held.set(5);
         assert_eq!(budget.used(), 5);
+        let mut other = Reservation::none(&budget);
+        assert_eq!((held.room(), other.room()), (10, 5));
+        other.set(7);
+        assert_eq!((held.room(), other.room()), (3, 5));
+        drop(other);
         drop(held);
         assert_eq!(budget.used(), 0);
     }

@@ -5,6 +5,7 @@ use super::gate::Gate;
 use super::inspect::QueueCounters;
 use super::item::{Item, Visibility};
 use super::orders::{Action, OrderId, StopReason};
+use super::poll::NO_ROOM_PAUSE;
 use super::requests::Requests;
 use super::scaler::Scaler;
 use super::slot::{Phase, Slot};
@@ -100,6 +101,10 @@ pub struct QueueMachine {
     /// Receives that failed since the last that did not.
     pub(super) faults: u32,
     pub(super) largest_receive: usize,
+    /// Bytes that this queue may hold so that the node stays within its limit.
+    pub(super) node_room: usize,
+    /// Whether a receive was not ordered for want of that.
+    pub(super) starved: bool,
     pub(super) requests: Requests,
     pub(super) counters: QueueCounters,
     pub(super) last_attempt_failed: Option<bool>,
@@ -143,6 +148,8 @@ impl QueueMachine {
             resting: false,
             faults: 0,
             largest_receive: 0,
+            node_room: usize::MAX,
+            starved: false,
             requests: Requests::new(now.mono),
             counters: QueueCounters::default(),
             last_attempt_failed: None,
@@ -186,7 +193,8 @@ impl QueueMachine {
         }
         let rest = self.resting.then_some(self.rest_until);
         let grows = self.scaler.deadline();
-        timer.into_iter().chain(rest).chain(grows).min()
+        let room = self.starved.then(|| self.now.mono.plus(NO_ROOM_PAUSE));
+        timer.into_iter().chain(rest).chain(grows).chain(room).min()
     }
 
     /// Receives and sends nothing more, gives back what was not sent, and lets what runs end; [`Action::Stopped`]
@@ -206,6 +214,12 @@ impl QueueMachine {
     /// The queue's visibility timeout was changed; holds for what is received from now on.
     pub fn set_visibility_timeout(&mut self, timeout: Duration) {
         self.visibility.timeout = timeout;
+    }
+
+    /// How many bytes of messages this queue may hold, with what all the others of the node hold now. What is held
+    /// already stays; to be told before every input.
+    pub fn set_node_room(&mut self, bytes: usize) {
+        self.node_room = bytes;
     }
 
     /// Takes note of the time, before anything is decided.

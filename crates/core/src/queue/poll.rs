@@ -25,11 +25,14 @@ const LONG_POLL: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often at most a queue is looked for that does not exist.
 const NO_QUEUE_PAUSE: Duration = Duration::from_secs(10);
+/// How soon to look again after the node had no memory left for another receive.
+pub(super) const NO_ROOM_PAUSE: Duration = Duration::from_millis(100);
 
 impl QueueMachine {
     /// Orders receives, as many as are wanted and may: for batches that fill first, so that they are full soon, then
     /// for free slots.
     pub(super) fn ask(&mut self, out: &mut Vec<Action>) {
+        self.starved = false;
         if self.mode != Mode::Running || self.resting {
             return;
         }
@@ -72,13 +75,16 @@ impl QueueMachine {
         self.config.batch_size.min(MOST_MESSAGES)
     }
 
-    /// Whether memory has room for what another receive may bring.
-    fn has_room(&self, max: usize) -> bool {
+    /// Whether memory has room for what another receive may bring. A queue that holds nothing may always ask, so that
+    /// it comes on however much the others hold.
+    fn has_room(&mut self, max: usize) -> bool {
         let (u, limits) = (&self.in_use, &self.config.limits);
         let nothing_held = u.messages + u.reserved == 0;
         let bytes = u.bytes + (u.receives + 1).saturating_mul(self.largest_receive);
         let fits = u.messages + u.reserved + max <= limits.held_messages && bytes <= limits.held_bytes;
-        nothing_held || fits
+        let starved = fits && !nothing_held && bytes > self.node_room;
+        self.starved |= starved;
+        (nothing_held || fits) && !starved
     }
 
     fn order_receive(&mut self, slot: usize, max: usize, wait: Duration, out: &mut Vec<Action>) {

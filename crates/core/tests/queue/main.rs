@@ -20,3 +20,4 @@ mod rig;
 mod scaling;
 mod sim;
 mod throttles;
+mod timeline;

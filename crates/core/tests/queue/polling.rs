@@ -1,6 +1,6 @@
 //! When the queue is asked, and how often.
 
-use crate::rig::{Rig, always, fifo, mapping, ok, standard};
+use crate::rig::{Rig, Sent, always, fifo, mapping, ok, raised, standard};
 use millstream_core::queue::{ReceiveFault, SlotActivity};
 
 #[test]
@@ -151,4 +151,40 @@ fn slots_are_shown() {
         ),
         (1, 0, false)
     );
+}
+
+/// What the other mappings of the node hold leaves no room: one receive at a time, and all again when there is room.
+#[test]
+fn without_memory_on_the_node_a_queue_comes_on_one_receive_at_a_time() {
+    let mut rig = Rig::new(standard(|_| {}), 30, |_| Some((10_000, ok())));
+    rig.machine.set_node_room(0);
+    rig.send(100).run_for(9_000);
+    assert_eq!((rig.most_running, rig.queue.deleted().len()), (1, 0));
+    rig.run_for(12_000);
+    assert_eq!(
+        (rig.most_running, rig.queue.deleted().len()),
+        (1, 20),
+        "it is not stuck"
+    );
+    rig.machine.set_node_room(usize::MAX);
+    rig.run_for(1_000);
+    assert_eq!(rig.most_running, 5, "it looks again by itself");
+}
+
+#[test]
+fn every_call_of_the_queue_is_a_request() {
+    let answer = |sent: &Sent| match sent.messages[0].system.receive_count {
+        1 => Some((40_000, raised())),
+        _ => Some((0, ok())),
+    };
+    let mut rig = Rig::new(standard(|_| {}), 30, answer);
+    rig.send(1).run_for(90_000);
+    assert_eq!(rig.queue.deleted().len(), 1);
+    assert!(
+        rig.changes().len() >= 2,
+        "extended, and taken off: {:?}",
+        rig.asked
+    );
+    let calls = rig.receives.len() + rig.asked.len();
+    assert_eq!(rig.snapshot().requests_last_hour, calls as u64);
 }

@@ -334,6 +334,14 @@ impl Rig {
         self
     }
 
+    /// A machine of the next process takes the queue over.
+    pub fn restart(&mut self) -> &mut Self {
+        assert!(self.stopped.take().is_some(), "it has not stopped yet");
+        self.machine = QueueMachine::new(self.config.clone(), 2, self.now);
+        self.machine.start(self.now, &mut self.actions);
+        self
+    }
+
     pub fn snapshot(&self) -> QueueSnapshot {
         self.machine.snapshot(self.now)
     }

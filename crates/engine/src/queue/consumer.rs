@@ -195,6 +195,7 @@ impl QueueState {
     fn input(&mut self, message: QueueMsg) -> Vec<Action> {
         let (now, mut out) = (self.args.context.now(), Vec::new());
         let machine = &mut self.machine;
+        machine.set_node_room(self.held.room());
         match message {
             QueueMsg::Received(report) => {
                 failpoint::hit("queue_consumer.received", self.args.mapping.name.as_str());

@@ -44,7 +44,7 @@ fn facts(q: &v1::QueueInspection) -> Vec<String> {
             format!("{} ({}){draining}", q.concurrency, q.concurrency_reason),
         ),
         ("In flight", in_flight(q)),
-        ("Receives", receives(q)),
+        ("Requests", requests(q)),
     ];
     facts.extend(q.counters.as_ref().map(|c| ("Messages", messages(c))));
     if !q.last_error.is_empty() {
@@ -84,11 +84,11 @@ fn in_flight(q: &v1::QueueInspection) -> String {
     )
 }
 
-fn receives(q: &v1::QueueInspection) -> String {
+fn requests(q: &v1::QueueInspection) -> String {
     let mut text = format!("{} in the last hour", q.requests_last_hour);
     if let Some(c) = &q.counters {
         text += &format!(
-            "; since start {} empty, {} failed",
+            "; since start {} receives were empty, {} failed",
             c.empty_receives, c.failed_receives
         );
     }
@@ -167,7 +167,7 @@ mod tests {
             "Queue        about 3 visible, 20 hidden, 0 delayed, the oldest 12s",
             "Concurrency  5 (maximum_concurrency)",
             "2 invocations running, 20 messages received and not finished of 4 groups",
-            "Receives     180 in the last hour; since start 0 empty, 0 failed",
+            "Requests     180 in the last hour; since start 0 receives were empty, 0 failed",
             "Messages     90 deleted, 10 failed and come again, 2 timeouts extended",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
