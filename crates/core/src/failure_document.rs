@@ -3,11 +3,13 @@
 use crate::civil::{iso_millis, iso_seconds};
 use crate::json::write_string;
 use bytes::Bytes;
-use millstream_types::ResponseContext;
+use millstream_types::arn::SourceKind;
 use millstream_types::durable::{Discard, DiscardWindow};
+use millstream_types::{ResponseContext, SourceArn};
 
 /// The document for `discard`: metadata only, members in AWS's order, without white space.
 ///
+/// What a batch of DynamoDB is told of stands under another name, and its records arrive by the second (semantics 9).
 /// `responseContext` is left out if the function never answered; of a batch without records only shard and stream
 /// are told; `timeWindowInfo` comes last, of what was given up in a tumbling window.
 #[must_use]
@@ -20,7 +22,7 @@ pub fn failure_document(discard: &Discard) -> Bytes {
     let document = format!(
         concat!(
             r#"{{"requestContext":{{"requestId":{},"functionArn":{},"condition":{},"approximateInvokeCount":{}}},"#,
-            r#"{}"version":"1.0","timestamp":{},"KinesisBatchInfo":{{"shardId":{},{}"streamArn":{}}}{}}}"#
+            r#"{}"version":"1.0","timestamp":{},{}:{{"shardId":{},{}"streamArn":{}}}{}}}"#
         ),
         quoted(&discard.request_id.to_string()),
         quoted(&discard.function_arn),
@@ -28,6 +30,11 @@ pub fn failure_document(discard: &Discard) -> Bytes {
         discard.invoke_count,
         response,
         quoted(&iso_millis(discard.at)),
+        if is_dynamodb(discard) {
+            r#""DDBStreamBatchInfo""#
+        } else {
+            r#""KinesisBatchInfo""#
+        },
         quoted(discard.shard.as_str()),
         batch_range(discard).unwrap_or_default(),
         quoted(&discard.source_arn),
@@ -69,6 +76,11 @@ pub fn records_of(document: &[u8]) -> u64 {
 
 /// `"startSequenceNumber":…,"batchSize":…,`; none for a batch without records.
 fn batch_range(discard: &Discard) -> Option<String> {
+    let arrival = if is_dynamodb(discard) {
+        iso_seconds
+    } else {
+        iso_millis
+    };
     Some(format!(
         concat!(
             r#""startSequenceNumber":{},"endSequenceNumber":{},"approximateArrivalOfFirstRecord":{},"#,
@@ -76,10 +88,15 @@ fn batch_range(discard: &Discard) -> Option<String> {
         ),
         quoted(&discard.first?.seq.to_string()),
         quoted(&discard.last?.seq.to_string()),
-        quoted(&iso_millis(discard.first_arrival?)),
-        quoted(&iso_millis(discard.last_arrival?)),
+        quoted(&arrival(discard.first_arrival?)),
+        quoted(&arrival(discard.last_arrival?)),
         discard.records,
     ))
+}
+
+fn is_dynamodb(discard: &Discard) -> bool {
+    let source = discard.source_arn.parse::<SourceArn>();
+    source.is_ok_and(|arn| arn.kind() == SourceKind::DynamoDb)
 }
 
 /// `"responseContext":{…},`; `functionError` is null after a partial failure (semantics 8).
@@ -176,6 +193,28 @@ mod tests {
             assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
             assert_eq!(records_of(&document), 3);
         }
+    }
+
+    #[test]
+    fn a_batch_of_dynamodb_has_its_own_member_and_whole_seconds() {
+        let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000";
+        let discard = Discard {
+            source_arn: arn.to_owned(),
+            ..discard(DiscardCondition::RecordAgeExceeded, None)
+        };
+        let info = format!(
+            concat!(
+                r#""version":"1.0","timestamp":"2026-01-01T00:01:00.007Z","DDBStreamBatchInfo":{{"#,
+                r#""shardId":"shardId-000000000000","startSequenceNumber":"41","endSequenceNumber":"43","#,
+                r#""approximateArrivalOfFirstRecord":"2026-01-01T00:00:00Z","#,
+                r#""approximateArrivalOfLastRecord":"2026-01-01T00:00:01Z","batchSize":3,"streamArn":"{}"}}}}"#,
+            ),
+            arn
+        );
+        assert_eq!(
+            failure_document(&discard),
+            request_context("RecordAgeExceeded") + &info
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::names::{attribute, error, span, verdict};
 use crate::origin::{self, Origin};
+use millstream_types::arn::SourceKind;
 use millstream_types::{
     FunctionName, MappingId, MappingName, Namespace, RequestId, ShardId, SourceArn, TraceContext,
 };
@@ -78,10 +79,10 @@ impl Subject {
     pub fn new(about: &About<'_>) -> Self {
         let source: Arc<str> = about.source.resource_name().into();
         let text = |text: &str| StringValue::from(Arc::<str>::from(text));
-        let system = if about.source.kind().is_queue() {
-            attribute::SYSTEM_QUEUE
-        } else {
-            attribute::SYSTEM_STREAM
+        let system = match about.source.kind() {
+            SourceKind::Kinesis => attribute::SYSTEM_STREAM,
+            SourceKind::DynamoDb => attribute::SYSTEM_TABLE,
+            SourceKind::Sqs { .. } => attribute::SYSTEM_QUEUE,
         };
         let mut attributes = vec![
             KeyValue::new(attribute::MESSAGING_SYSTEM, system),

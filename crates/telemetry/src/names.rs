@@ -22,10 +22,12 @@ pub mod log {
 
 /// Attributes of spans, and their fixed values.
 pub mod attribute {
-    /// What kind of source: [`SYSTEM_STREAM`] or [`SYSTEM_QUEUE`].
+    /// What kind of source: [`SYSTEM_STREAM`], [`SYSTEM_TABLE`] or [`SYSTEM_QUEUE`].
     pub const MESSAGING_SYSTEM: &str = "messaging.system";
     /// Kinesis-shaped streams. The conventions have no value for them.
     pub const SYSTEM_STREAM: &str = "aws_kinesis";
+    /// Streams of DynamoDB tables. The conventions have no value for them either.
+    pub const SYSTEM_TABLE: &str = "aws_dynamodb_streams";
     /// SQS-shaped queues.
     pub const SYSTEM_QUEUE: &str = "aws_sqs";
     /// Always [`super::span::PROCESS`].

@@ -14,6 +14,8 @@ pub const LOCAL_REGION: &str = "us-east-1";
 pub enum SourceKind {
     /// A Kinesis-shaped stream.
     Kinesis,
+    /// The stream of changes of a DynamoDB table.
+    DynamoDb,
     /// An SQS-shaped queue.
     Sqs {
         /// Whether it is a FIFO queue: its name ends with `.fifo`.
@@ -41,14 +43,14 @@ pub struct SourceArn {
 pub enum InvalidArn {
     /// Not of the form `arn:partition:service:region:account:resource`.
     #[error(
-        "'{0}' is not an ARN of a source: want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME or \
-         arn:aws:sqs:REGION:ACCOUNT:NAME"
+        "'{0}' is not an ARN of a source: want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME, \
+         arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL or arn:aws:sqs:REGION:ACCOUNT:NAME"
     )]
     Form(String),
     /// A service that this build reads nothing from.
     #[error(
-        "'{arn}' names service '{service}': this build reads Kinesis-shaped streams (arn:aws:kinesis:…:stream/NAME) \
-         and SQS-shaped queues (arn:aws:sqs:…:NAME)"
+        "'{arn}' names service '{service}': this build reads Kinesis-shaped streams (arn:aws:kinesis:…:stream/NAME), \
+         DynamoDB streams (arn:aws:dynamodb:…:table/NAME/stream/LABEL) and SQS-shaped queues (arn:aws:sqs:…:NAME)"
     )]
     Service {
         /// The ARN.
@@ -78,12 +80,12 @@ impl SourceArn {
     /// Which kind of source this is.
     #[must_use]
     pub fn kind(&self) -> SourceKind {
-        if self.part(2) == "sqs" {
-            SourceKind::Sqs {
+        match self.part(2) {
+            "sqs" => SourceKind::Sqs {
                 fifo: self.text.ends_with(".fifo"),
-            }
-        } else {
-            SourceKind::Kinesis
+            },
+            "dynamodb" => SourceKind::DynamoDb,
+            _ => SourceKind::Kinesis,
         }
     }
 
@@ -99,11 +101,12 @@ impl SourceArn {
         self.part(4)
     }
 
-    /// The name of the stream or queue.
+    /// The name of the stream, table or queue.
     #[must_use]
     pub fn resource_name(&self) -> &str {
         let resource = self.part(5);
-        resource.split_once('/').map_or(resource, |(_, name)| name)
+        let name = resource.split_once('/').map_or(resource, |(_, name)| name);
+        name.split('/').next().unwrap_or(name)
     }
 
     /// The whole text.
@@ -133,6 +136,7 @@ impl FromStr for SourceArn {
             "kinesis" => {
                 matches!(resource.split_once('/'), Some(("stream", name)) if crate::StreamName::new(name).is_ok())
             }
+            "dynamodb" => is_table_stream(resource),
             "sqs" => crate::QueueName::new(resource).is_ok(),
             _ => {
                 return Err(InvalidArn::Service {
@@ -147,6 +151,19 @@ impl FromStr for SourceArn {
             Err(InvalidArn::Form(s.to_owned()))
         }
     }
+}
+
+/// Whether this is `table/NAME/stream/LABEL`, with a table's name of 3 to 255 characters; a label is a time.
+fn is_table_stream(resource: &str) -> bool {
+    let parts: Vec<&str> = resource.split('/').collect();
+    let ["table", name, "stream", label] = parts[..] else {
+        return false;
+    };
+    let allowed = |more: &'static [u8]| move |c: u8| c.is_ascii_alphanumeric() || more.contains(&c);
+    (3..=255).contains(&name.len())
+        && name.bytes().all(allowed(b"_.-"))
+        && (1..=64).contains(&label.len())
+        && label.bytes().all(allowed(b":.-"))
 }
 
 impl TryFrom<String> for SourceArn {
@@ -207,12 +224,35 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_of_a_table_is_taken_apart() {
+        let text = "arn:aws:dynamodb:eu-west-1:123456789012:table/my-table/stream/2026-01-01T00:00:00.000";
+        let arn: SourceArn = text.parse().unwrap();
+        assert_eq!(
+            (arn.region(), arn.account(), arn.resource_name(), arn.kind()),
+            ("eu-west-1", "123456789012", "my-table", SourceKind::DynamoDb)
+        );
+    }
+
+    #[test]
     fn what_cannot_be_read_is_refused_with_its_reason() {
         for (text, part) in [
             ("orders", "is not an ARN"),
             ("arn:aws:kinesis:us-east-1:1:stream/orders", "is not an ARN"),
             ("arn:aws:kinesis:us-east-1:000000000000:stream/", "is not an ARN"),
             ("arn:aws:sqs:us-east-1:000000000000:a.b", "is not an ARN"),
+            ("arn:aws:dynamodb:us-east-1:000000000000:table/t", "is not an ARN"),
+            (
+                "arn:aws:dynamodb:us-east-1:000000000000:table/a/stream/1",
+                "is not an ARN",
+            ),
+            (
+                "arn:aws:dynamodb:us-east-1:000000000000:table/abc/stream/",
+                "is not an ARN",
+            ),
+            (
+                "arn:aws:dynamodb:us-east-1:000000000000:table/abc/stream/1/2",
+                "is not an ARN",
+            ),
             ("arn:aws:sns:us-east-1:000000000000:orders", "service 'sns'"),
         ] {
             let e = text.parse::<SourceArn>().unwrap_err().to_string();

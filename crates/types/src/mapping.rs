@@ -127,7 +127,7 @@ impl MappingSpec {
     #[must_use]
     pub fn default_batch_size(kind: SourceKind) -> u32 {
         match kind {
-            SourceKind::Kinesis => 100,
+            SourceKind::Kinesis | SourceKind::DynamoDb => 100,
             SourceKind::Sqs { .. } => 10,
         }
     }

@@ -12,9 +12,11 @@ pub struct Record {
     pub mark: Mark,
     /// When the source took it (semantics 7: record age counts from here).
     pub arrival: Wall,
-    /// What decides its lane; records of one key are handled in order. UTF-8, a slice of the page it came with.
+    /// What decides its lane; records of one key are handled in order. UTF-8, a slice of the page it came with. Of
+    /// DynamoDB the item's key: the JSON of its `Keys` with the attributes in order of their names.
     pub partition_key: Bytes,
-    /// The payload, a slice of the page it came with.
+    /// The payload, a slice of the page it came with. Of DynamoDB the whole record as it stands in an event, one JSON
+    /// object: what a record holds is its source's to know.
     pub data: Bytes,
     /// The trace that put it, if the producer said so.
     pub trace: Option<TraceContext>,

@@ -4,6 +4,7 @@ use super::EncodedEvent;
 use crate::civil::iso_seconds;
 use crate::json::{escaped_len, write_escaped, write_string};
 use bytes::Bytes;
+use millstream_types::arn::SourceKind;
 use millstream_types::{Record, ShardId, SourceArn, Wall, WindowEnvelope};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ const FRACTION_LEN: usize = 4;
 /// The constant parts of the events of one shard, escaped once. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventShape {
+    /// Whether the payload of a record is the record.
+    verbatim: bool,
     /// From the end of the arrival time to the number in `eventID`.
     id: Arc<[u8]>,
     /// From the end of that number to the end of the record.
@@ -36,6 +39,9 @@ impl EventShape {
     /// The shape of the events of a shard of a stream. Nothing here has an execution role; one is made up.
     #[must_use]
     pub fn of_stream(source: &SourceArn, shard: &ShardId) -> Self {
+        if source.kind() == SourceKind::DynamoDb {
+            return Self::verbatim(source.as_str(), shard);
+        }
         let role = format!("arn:aws:iam::{}:role/millstream", source.account());
         Self::kinesis(source.as_str(), source.region(), shard, &role)
     }
@@ -55,20 +61,31 @@ impl EventShape {
         write_string(source_arn, &mut tail);
         tail.push(b'}');
 
-        let mut window = br#","shardId":"#.to_vec();
-        write_string(shard.as_str(), &mut window);
-        window.extend_from_slice(br#","eventSourceARN":"#);
-        write_string(source_arn, &mut window);
         Self {
+            verbatim: false,
             id: id.into(),
             tail: tail.into(),
-            window: window.into(),
+            window: window_tail(source_arn, shard),
+        }
+    }
+
+    /// The shape of events whose records their source has written already: DynamoDB's.
+    #[must_use]
+    pub fn verbatim(source_arn: &str, shard: &ShardId) -> Self {
+        Self {
+            verbatim: true,
+            id: Arc::default(),
+            tail: Arc::default(),
+            window: window_tail(source_arn, shard),
         }
     }
 
     /// How many bytes the record takes in an event, exactly, without a comma.
     #[must_use]
     pub fn record_len(&self, record: &Record) -> usize {
+        if self.verbatim {
+            return record.data.len();
+        }
         RECORD_OPEN.len()
             + escaped_len(&record.partition_key)
             + SEQUENCE.len()
@@ -153,6 +170,10 @@ impl EventShape {
     }
 
     fn write_record(&self, record: &Record, out: &mut Vec<u8>) {
+        if self.verbatim {
+            out.extend_from_slice(&record.data);
+            return;
+        }
         out.extend_from_slice(RECORD_OPEN);
         write_escaped(&record.partition_key, out);
         out.extend_from_slice(SEQUENCE);
@@ -183,6 +204,15 @@ impl EventShape {
         out.extend_from_slice(br#","isWindowTerminatedEarly":"#);
         out.extend_from_slice(truth(window.terminated_early));
     }
+}
+
+/// Shard and source in a window.
+fn window_tail(source_arn: &str, shard: &ShardId) -> Arc<[u8]> {
+    let mut window = br#","shardId":"#.to_vec();
+    write_string(shard.as_str(), &mut window);
+    window.extend_from_slice(br#","eventSourceARN":"#);
+    write_string(source_arn, &mut window);
+    window.into()
 }
 
 /// Seconds with exactly three decimals: `1607497475.000`.

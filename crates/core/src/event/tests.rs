@@ -69,6 +69,34 @@ fn shape() -> EventShape {
     EventShape::kinesis(STREAM, "us-east-1", &ShardId::new(SHARD).unwrap(), ROLE)
 }
 
+#[test]
+fn records_of_dynamodb_are_written_as_they_came() {
+    let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000";
+    let arn = arn.parse().unwrap();
+    let shape = EventShape::of_stream(&arn, &ShardId::new(SHARD).unwrap());
+    let record = |data: &'static str| Record {
+        mark: Mark::of(Seq::from_u128(1)),
+        arrival: Wall(1),
+        partition_key: Bytes::from_static(br#"{"id":{"S":"1"}}"#),
+        data: Bytes::from_static(data.as_bytes()),
+        trace: None,
+    };
+    let records = [
+        record(r#"{"eventID":"a"}"#),
+        record(r#"{"eventID":"b","dynamodb":{}}"#),
+    ];
+    let mut event = Vec::new();
+    shape.encode(&records, None, &mut event);
+    assert_eq!(
+        String::from_utf8(event.clone()).unwrap(),
+        r#"{"Records":[{"eventID":"a"},{"eventID":"b","dynamodb":{}}]}"#
+    );
+    assert_eq!(
+        EventShape::event_len(records.iter().map(|r| shape.record_len(r))),
+        event.len()
+    );
+}
+
 /// Base64 by the book, bit by bit.
 pub(super) fn base64(data: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -153,7 +153,13 @@ fn settings(spec: &MappingSpec) -> Violations {
     }));
     found.extend(age_between(spec.max_record_age_seconds));
     match spec.source.kind() {
-        SourceKind::Kinesis => {
+        kind @ (SourceKind::Kinesis | SourceKind::DynamoDb) => {
+            let at_time = matches!(spec.starting_position, Some(StartingPosition::AtTimestamp(_)));
+            if kind == SourceKind::DynamoDb && at_time {
+                let message = format!("Unsupported starting position for arn type: {}", spec.source);
+                let allowed = "TRIM_HORIZON or LATEST";
+                found.add(Violation::aws(POSITION, "AT_TIMESTAMP", allowed, message));
+            }
             found.extend(destination(spec));
             found.extend(one_lane_for_windows(spec));
             found.extend(unsupported(
@@ -298,6 +304,9 @@ fn destination(spec: &MappingSpec) -> Option<Violation> {
         return refuse(format!(
             "a stream or standard queue of the built-in broker (account {LOCAL_ACCOUNT})"
         ));
+    }
+    if arn.kind() == SourceKind::DynamoDb {
+        return refuse("a standard queue or a stream, not the stream of a table".to_owned());
     }
     if arn.kind() == (SourceKind::Sqs { fifo: true }) {
         return refuse("a standard queue or a stream, not a FIFO queue".to_owned());

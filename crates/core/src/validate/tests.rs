@@ -595,6 +595,22 @@ fn tumbling_windows_need_one_lane() {
 }
 
 #[test]
+fn the_stream_of_a_table_does_not_start_at_a_time() {
+    let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000";
+    let starting = |position| {
+        let arn: SourceArn = arn.parse().unwrap();
+        let spec = MappingSpec::stream(arn, FunctionName::new("f").unwrap(), position);
+        mapping(&spec, NOW).map_err(|e| e.to_string())
+    };
+    assert_eq!(starting(StartingPosition::TrimHorizon), Ok(()));
+    assert_eq!(starting(StartingPosition::Latest), Ok(()));
+    assert_eq!(
+        starting(StartingPosition::AtTimestamp(Wall(1))),
+        Err(format!("Unsupported starting position for arn type: {arn}"))
+    );
+}
+
+#[test]
 fn failures_go_to_a_stream_or_a_standard_queue() {
     let to = |name: &str| {
         let arn = SourceArn::local_queue(&QueueName::new(name).unwrap());
