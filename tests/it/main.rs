@@ -28,6 +28,7 @@ mod operations;
 mod panic;
 mod powertools;
 mod queues;
+mod semantics;
 mod server;
 mod strace;
 mod traces;

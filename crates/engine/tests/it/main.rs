@@ -10,5 +10,6 @@ mod faults;
 mod life;
 mod pause;
 mod queue;
+mod table;
 mod windows;
 mod world;
