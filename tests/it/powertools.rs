@@ -1,6 +1,6 @@
 //! AWS Lambda Powertools for Python, as its users use it: its partial responses mean here what they mean in Lambda.
 
-use crate::client::{Client, NAMESPACE, mapping_of_queue, message};
+use crate::client::{Client, NAMESPACE, entry, mapping, mapping_of_queue, message};
 use crate::foreign::python;
 use crate::server::Server;
 use crate::wait::{SOON, until};
@@ -187,4 +187,41 @@ async fn a_fifo_processor_that_skips_groups_lets_others_pass() {
     assert_eq!(texts(&notes, "failed"), ["a1*1"]);
     assert_eq!(texts(&notes, "done"), ["a0*1", "b0*1", "b1*1", "a1*2", "a2*2"]);
     assert!(dead.is_empty(), "{dead:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_processor_of_a_stream_is_called_from_the_first_failure_on() {
+    let server = Server::start().await;
+    let client = server.client();
+    let journal = server.dir().join("journal");
+    create_function(&client, "kinesis", &journal).await;
+    client.create_stream("s", 1).await;
+    let records = ["0", "1 flaky", "2", "3 bad", "4"];
+    let entries = records.iter().map(|text| entry("key", *text)).collect();
+    client.put("s", entries).await;
+    let settings = v1::Mapping {
+        function_response_types: vec![v1::FunctionResponseType::ReportBatchItemFailures.into()],
+        maximum_retry_attempts: Some(1),
+        bisect_batch_on_function_error: Some(true),
+        ..mapping("s", "python")
+    };
+    client.create_mapping("m", settings).await;
+    until("all to be done or given up", SOON, async || {
+        let counters = client.mapping("m").await.ok()?.counters?;
+        (counters.records_done + counters.records_discarded == 5).then_some(())
+    })
+    .await;
+    let notes = std::fs::read_to_string(&journal).unwrap();
+    let notes: Vec<Note> = notes.lines().map(note).collect();
+    assert!(notes.iter().all(|n| n.3 == "key"), "{notes:?}");
+    let done: BTreeSet<&str> = notes
+        .iter()
+        .filter(|n| n.0 == "done")
+        .map(|n| n.1.as_str())
+        .collect();
+    assert_eq!(done, ["0", "1", "2", "4"].into());
+    let given_up = client.given_up("m").await;
+    let sizes: Vec<i32> = given_up.iter().map(|d| d.record_count).collect();
+    assert_eq!(sizes, [1], "{notes:?}");
+    server.terminate().await;
 }

@@ -1,4 +1,4 @@
-"""Functions of queues as users of AWS Lambda Powertools write them; what they handle goes to the file that JOURNAL names.
+"""Functions of queues and streams as users of AWS Lambda Powertools write them; what they handle goes to the file that JOURNAL names.
 
 A message `TEXT` is handled, `TEXT flaky` fails when it is received for the first time, `TEXT bad` fails always.
 """
@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.batch import (
     SqsFifoPartialProcessor,
     process_partial_response,
 )
+from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import KinesisStreamRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 
@@ -44,3 +45,27 @@ def fifo(event, context):
 def fifo_skip(event, context):
     processor = SqsFifoPartialProcessor(skip_group_on_error=True)
     return process_partial_response(event=event, record_handler=handle, processor=processor, context=context)
+
+
+seen = set()
+
+
+def handle_kinesis(record: KinesisStreamRecord):
+    """As `handle`; how often a record came is counted here, and noted with its partition key in place of a group."""
+    data = record.kinesis
+    text = data.data_as_text()
+    first = data.sequence_number not in seen
+    seen.add(data.sequence_number)
+    words = text.split()
+    failed = "bad" in words or ("flaky" in words and first)
+    with open(os.environ["JOURNAL"], "a", encoding="utf-8") as journal:
+        journal.write(f"{'failed' if failed else 'done'} {words[0]} {1 if first else 2} {data.partition_key}\n")
+    if failed:
+        raise ValueError(f"cannot handle {text}")
+
+
+def kinesis(event, context):
+    processor = BatchProcessor(event_type=EventType.KinesisDataStreams)
+    return process_partial_response(
+        event=event, record_handler=handle_kinesis, processor=processor, context=context
+    )
