@@ -191,7 +191,7 @@ async fn a_fifo_processor_that_skips_groups_lets_others_pass() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_processor_of_a_stream_is_called_from_the_first_failure_on() {
-    let server = Server::start().await;
+    let mut server = Server::start().await;
     let client = server.client();
     let journal = server.dir().join("journal");
     create_function(&client, "kinesis", &journal).await;

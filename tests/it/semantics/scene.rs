@@ -112,7 +112,7 @@ impl Scene {
             .collect()
     }
 
-    pub(super) async fn end(self) {
+    pub(super) async fn end(mut self) {
         self.server.terminate().await;
     }
 }

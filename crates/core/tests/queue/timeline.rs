@@ -1,6 +1,8 @@
 //! One message from its first receive to its deletion, moment by moment (semantics, section 10). Printed with
 //! `cargo test -p millstream-core --test queue timeline -- --nocapture`.
 
+#![allow(clippy::print_stdout, reason = "the timeline is for people, too")]
+
 use crate::rig::{Asked, BEGIN, Rig, Sent, ok, raised, standard, throttled};
 use millstream_types::Outcome;
 use millstream_types::durable::AttemptResult;
