@@ -230,7 +230,7 @@ fn millis(d: Duration) -> u64 {
 
 /// In seconds where they are whole; `units::duration` reads it.
 fn duration_text(millis: u64) -> String {
-    if millis % 1000 == 0 {
+    if millis.is_multiple_of(1000) {
         format!("{}s", millis / 1000)
     } else {
         format!("{millis}ms")

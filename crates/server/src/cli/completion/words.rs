@@ -50,15 +50,15 @@ impl Line {
 
     /// The value of the last of these options, as `--option value` or `--option=value`.
     fn option(&self, names: &[&str]) -> Option<&str> {
-        let apart = self.words.windows(2).filter_map(|pair| match pair {
+        let mut apart = self.words.windows(2).filter_map(|pair| match pair {
             [name, value] if names.contains(&name.as_str()) => Some(value.as_str()),
             _ => None,
         });
-        let joined = self.words.iter().filter_map(|word| {
+        let mut joined = self.words.iter().filter_map(|word| {
             let (name, value) = word.split_once('=')?;
             names.contains(&name).then_some(value)
         });
-        joined.last().or_else(|| apart.last())
+        joined.next_back().or_else(|| apart.next_back())
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<(), CliError> {
     for one in planned {
         let done = match args.dry_run {
             DryRun::None => carry_out(&session, one).await?,
-            _ => Done::unchanged(one)?,
+            _ => Done::unchanged(&one)?,
         };
         done.tell(&mut session, args.dry_run.remark())?;
         documents.push(done.document);
@@ -105,7 +105,7 @@ pub(super) struct Done {
 
 impl Done {
     /// Nothing is carried out: this is what would come of it.
-    fn unchanged(planned: Planned) -> Result<Self, CliError> {
+    fn unchanged(planned: &Planned) -> Result<Self, CliError> {
         let document = match (&planned.would, &planned.found) {
             (Some(resource), _) => resource.document()?,
             (None, Some(found)) if !planned.calls() => found.document()?,
@@ -115,7 +115,7 @@ impl Done {
                 document(id.kind, &id.namespace, &id.name, &then, None)
             }
         };
-        Ok(Self::of(&planned, document))
+        Ok(Self::of(planned, document))
     }
 
     fn of(planned: &Planned, document: Tree) -> Self {
@@ -168,7 +168,7 @@ pub(super) async fn carry_out(session: &Session, planned: Planned) -> Result<Don
                 return Ok(Done::of(&planned, document));
             }
             Err(status) if is_race(&planned, &status) => {}
-            Err(status) => return Err(failed(&planned.object.id, status)),
+            Err(status) => return Err(failed(&planned.object.id, &status)),
         }
         planned = plan_one(session, planned.object)
             .await?
@@ -176,7 +176,7 @@ pub(super) async fn carry_out(session: &Session, planned: Planned) -> Result<Don
     }
     Err(failed(
         &planned.object.id,
-        Status::aborted("others change it all the time"),
+        &Status::aborted("others change it all the time"),
     ))
 }
 
@@ -189,7 +189,7 @@ fn is_race(planned: &Planned, status: &Status) -> bool {
 }
 
 /// An error of the server, with the object it is about.
-pub(super) fn failed(id: &ObjectId, status: Status) -> CliError {
+pub(super) fn failed(id: &ObjectId, status: &Status) -> CliError {
     let (code, details) = (status.code(), status.details().to_vec());
     let message = format!("{id}: {}", status.message());
     Status::with_details(code, message, details.into()).into()

@@ -103,7 +103,7 @@ async fn one(session: &Session, object: &Object, dry_run: bool) -> Result<bool, 
     match resource::delete(session, &object.id).await {
         Ok(()) => Ok(true),
         Err(status) if status.code() == Code::NotFound => Ok(false),
-        Err(status) => Err(failed(&object.id, status)),
+        Err(status) => Err(failed(&object.id, &status)),
     }
 }
 
