@@ -223,6 +223,13 @@ fn write_seconds(at: Wall, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'.', digit(ms / 100), digit(ms / 10), digit(ms)]);
 }
 
+/// `approximateArrivalTimestamp` as it is written.
+pub(crate) fn arrival_seconds(at: Wall) -> String {
+    let mut text = Vec::new();
+    write_seconds(at, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 fn truth(value: bool) -> &'static [u8] {
     if value { b"true" } else { b"false" }
 }
