@@ -36,7 +36,7 @@ pub use record::{QueueIdentity, StreamIdentity};
 pub use screen::{Screen, Screened};
 pub use walk::Scratch;
 
-use crate::shard::role_arn;
+use crate::event::role_arn;
 use millstream_types::arn::SourceKind;
 use millstream_types::{FilterCriteria, MappingSpec, Message, Record, ShardId};
 use program::Program;
@@ -162,7 +162,7 @@ impl RecordFilter {
             source_arn: spec.source.as_str().into(),
             region: spec.source.region().into(),
             shard: shard.clone(),
-            role_arn: role_arn(spec).into(),
+            role_arn: role_arn(&spec.source).into(),
         };
         Self::new(&spec.filter_criteria, identity)
     }

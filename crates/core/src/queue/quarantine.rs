@@ -37,5 +37,6 @@ pub fn quarantine(
         function_arn: function_arn(&mapping.spec.function),
         source_arn: mapping.spec.source.as_str().to_owned(),
         payload: shape.encode(messages),
+        window: None,
     })
 }

@@ -123,8 +123,3 @@ impl ShardConfig {
         }
     }
 }
-
-/// `invokeIdentityArn`: there are no roles, and every mapping shows the same.
-pub(crate) fn role_arn(spec: &MappingSpec) -> String {
-    format!("arn:aws:iam::{}:role/millstream", spec.source.account())
-}

@@ -332,6 +332,7 @@ impl ShardMachine {
             function_arn: identity.function_arn.clone(),
             source_arn: identity.source.as_str().to_owned(),
             payload: records.payload,
+            window: None,
         };
         self.commits.add_discard(discard, None);
         self.commits.note();

@@ -30,7 +30,6 @@ mod tests;
 
 pub(crate) use batch::window_end;
 pub use commits::{CommitOrder, CommitToken};
-pub(crate) use config::role_arn;
 pub use config::{Identity, Limits, ShardConfig};
 pub use cursors::{Cursor, PageIn, Quarantined, ReadOrder};
 pub use inspect::{BatchInspection, Counters, LaneInspection, ShardLag, ShardSnapshot, WindowInspection};

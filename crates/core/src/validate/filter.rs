@@ -63,7 +63,7 @@ fn long(field: &'static str, text: &str) -> Violation {
     )
 }
 
-/// What AWS has not.
+/// What does not go together, and what AWS has not.
 fn beyond_aws(spec: &MappingSpec) -> Vec<Violation> {
     let criteria = &spec.filter_criteria;
     let word = match criteria.on_unmatched {
@@ -81,6 +81,10 @@ fn beyond_aws(spec: &MappingSpec) -> Vec<Violation> {
             found.push(Violation::own(UNMATCHED, word, without));
         }
         return found;
+    }
+    if spec.tumbling_window_seconds > 0 {
+        let (field, seconds) = ("tumbling_window_in_seconds", spec.tumbling_window_seconds);
+        found.push(Violation::own(field, seconds, "0 with filters"));
     }
     let refused = match (criteria.on_unmatched, spec.source.kind()) {
         (OnUnmatched::Keep, SourceKind::Kinesis) => {
@@ -182,6 +186,26 @@ mod tests {
         };
         let fields: Vec<_> = found(QUEUE, empty).into_iter().map(|f| f.0).collect();
         assert_eq!(fields, ["filter_criteria.extended", UNMATCHED]);
+    }
+
+    #[test]
+    fn filters_do_not_go_with_tumbling_windows() {
+        let spec = |filter_criteria, tumbling_window_seconds| MappingSpec {
+            filter_criteria,
+            tumbling_window_seconds,
+            ..MappingSpec::stream(
+                STREAM.parse().unwrap(),
+                FunctionName::new("f").unwrap(),
+                StartingPosition::TrimHorizon,
+            )
+        };
+        let some = || criteria(&[r#"{"partitionKey":["k"]}"#]);
+        for (set, seconds, ok) in [(some(), 0, true), (criteria(&[]), 60, true), (some(), 60, false)] {
+            let found = filters(&spec(set, seconds));
+            let fields: Vec<_> = found.iter().map(|v| v.field).collect();
+            let expect: &[&str] = if ok { &[] } else { &["tumbling_window_in_seconds"] };
+            assert_eq!(fields, expect);
+        }
     }
 
     #[test]

@@ -125,7 +125,10 @@ fn is_beyond(criteria: &FilterCriteria) -> bool {
     match check(criteria, Shape::DynamoDb) {
         Ok(()) => false,
         Err(refused) => {
-            assert!(refused.iter().all(|r| r.allowed.contains("combinations")), "{refused:?}");
+            assert!(
+                refused.iter().all(|r| r.allowed.contains("combinations")),
+                "{refused:?}"
+            );
             true
         }
     }
