@@ -126,6 +126,7 @@ const MAPPING: &[Field] = &[
     Field::new("function_response_types", Form::SomeOf(RESPONSES)),
     Field::new("destination_config.on_failure.destination", Form::Arn),
     Field::new("scaling_config.maximum_concurrency", Form::Number(2, 1_000, None)),
+    Field::new("tumbling_window_in_seconds", Form::Number(0, 900, None)),
     Field::new("filter_criteria.filters", Form::Patterns),
     Field::new("filter_criteria.extended", Form::Bool),
     Field::new("filter_criteria.on_unmatched", Form::OneOf(UNMATCHED)),
