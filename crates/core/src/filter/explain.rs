@@ -171,6 +171,10 @@ impl Witness for Seen<'_> {
     fn object(&mut self, node: NodeId) {
         self.fields.entry(node).or_default().is_object = true;
     }
+
+    fn forget(&mut self, node: NodeId) {
+        self.fields.remove(&node);
+    }
 }
 
 impl Seen<'_> {

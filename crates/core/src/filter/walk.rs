@@ -21,6 +21,8 @@ pub(super) trait Witness {
     fn value(&mut self, node: NodeId, value: &Scalar<'_>);
     /// The field is an object.
     fn object(&mut self, node: NodeId);
+    /// What was told of the field does not count.
+    fn forget(&mut self, node: NodeId);
 }
 
 /// Hears nothing: for work, where nobody asks why.
@@ -31,6 +33,8 @@ impl Witness for Nobody {
     fn value(&mut self, _: NodeId, _: &Scalar<'_>) {}
     #[inline]
     fn object(&mut self, _: NodeId) {}
+    #[inline]
+    fn forget(&mut self, _: NodeId) {}
 }
 
 /// What the data of a record turned out to be.
@@ -110,15 +114,19 @@ impl<'a, W: Witness> Walk<'a, W> {
     pub(super) fn payload(&mut self, node: NodeId, bytes: &[u8]) {
         let opens = |b: &u8| matches!(b, b'{' | b'[');
         let first = bytes.iter().find(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t'));
+        let is_open = first.is_some_and(opens);
         self.data = if str::from_utf8(bytes).is_err() {
             Data::Binary
-        } else if first.is_some_and(opens) && self.document(node, bytes).is_ok() {
+        } else if is_open && self.document(node, bytes).is_ok() {
             Data::Json
         } else {
             Data::Text
         };
         if self.data == Data::Text {
-            // What a document that broke off has set counts for nobody: who asks for members needs JSON.
+            if is_open {
+                // What a document that broke off has told does not count.
+                self.forget(node);
+            }
             self.text(node, bytes);
         }
     }
@@ -225,12 +233,13 @@ impl<'a, W: Witness> Walk<'a, W> {
         Ok(())
     }
 
-    /// A name came again: of members of the same name the last one counts.
+    /// What was told of a name and all below it does not count: of members of the same name the last one does.
     fn forget(&mut self, node: NodeId) {
         let base = self.scratch.bits.len() - self.program.words();
         let mut nodes = vec![node];
-        while let Some(node) = nodes.pop() {
-            let node = &self.program.nodes[node];
+        while let Some(id) = nodes.pop() {
+            self.witness.forget(id);
+            let node = &self.program.nodes[id];
             nodes.extend(node.children.iter().map(|(_, child)| *child));
             for bit in node.tests.iter().flat_map(|t| &t.bits) {
                 self.scratch.bits[base + bit / 64] &= !(1 << (bit % 64));

@@ -266,8 +266,11 @@ proptest! {
     #[test]
     fn as_another_engine_sees_it(pattern in plain_pattern(), event in plain_event()) {
         let (pattern, event) = (pattern.to_string(), event.to_string());
-        // It takes texts for numbers below anything.
-        if pattern.contains("numeric") && event.contains(":\"") | event.contains("[\"") | event.contains(",\"") {
+        // It takes texts for numbers below anything, and objects in arrays for values that exist.
+        let has_text = [":\"", "[\"", ",\""].iter().any(|start| event.contains(start));
+        let is_text = pattern.contains("numeric") && has_text;
+        let is_object = pattern.contains(r#"{"exists":false}"#) && event.contains("[{");
+        if is_text || is_object {
             return Ok(());
         }
         let mut other = quamina::Quamina::<u8>::new();

@@ -126,6 +126,12 @@ fn what_fits_what_in_a_queue() {
             r#"{"a":1"#,
             true,
         ),
+        (
+            "what stands in malformed JSON does not count",
+            r#"{"body":[{"numeric":["<",2]}]}"#,
+            "[1] 2",
+            false,
+        ),
         ("a scalar is plain", OF_TEXT, "123", true),
         ("a scalar is plain", r#"{"body":["\"text\""]}"#, r#""text""#, true),
         ("an array is JSON", OF_JSON, r#" [{"a":0},{"a":1}] "#, true),
