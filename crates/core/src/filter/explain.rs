@@ -137,7 +137,7 @@ fn data_mismatch(alternative: &Alternative, field: &Field, shape: Shape, data: D
         Data::Text if alternative.wants_json && is_member => Some(Mismatch::DataIsText),
         Data::Json if alternative.wants_text && !is_member => Some(Mismatch::DataIsJson),
         Data::Unread => Some(Mismatch::Missing),
-        Data::Text | Data::Json => None,
+        Data::Text | Data::Json | Data::Malformed => None,
     }
 }
 

@@ -61,6 +61,7 @@ impl Shape {
     pub fn of(kind: SourceKind) -> Self {
         match kind {
             SourceKind::Kinesis => Self::Kinesis,
+            SourceKind::DynamoDb => Self::DynamoDb,
             SourceKind::Sqs { .. } => Self::Sqs,
         }
     }
@@ -149,7 +150,8 @@ fn compile(criteria: &FilterCriteria, shape: Shape) -> Result<Option<Program>, I
 #[derive(Clone, Debug)]
 pub struct RecordFilter {
     program: Program,
-    asked: OfShard,
+    /// None if records are JSON documents as they stand.
+    asked: Option<OfShard>,
 }
 
 impl RecordFilter {
@@ -164,17 +166,21 @@ impl RecordFilter {
             shard: shard.clone(),
             role_arn: role_arn(&spec.source).into(),
         };
+        if spec.source.kind() == SourceKind::DynamoDb {
+            let program = compile(&spec.filter_criteria, Shape::DynamoDb)?;
+            return Ok(program.map(|program| Self { program, asked: None }));
+        }
         Self::new(&spec.filter_criteria, identity)
     }
 
-    /// Compiles; none without filters.
+    /// Compiles, for records of Kinesis; none without filters.
     ///
     /// # Errors
     /// The first pattern that is none.
     pub fn new(criteria: &FilterCriteria, identity: StreamIdentity) -> Result<Option<Self>, InvalidPattern> {
         let program = compile(criteria, Shape::Kinesis)?;
         Ok(program.map(|program| Self {
-            asked: OfShard::new(&program, identity),
+            asked: Some(OfShard::new(&program, identity)),
             program,
         }))
     }
@@ -184,7 +190,10 @@ impl RecordFilter {
     pub fn matches(&self, record: &Record, scratch: &mut Scratch) -> Option<usize> {
         let mut nobody = Nobody;
         let mut walk = Walk::new(&self.program, scratch, &mut nobody);
-        self.asked.tell(record, &mut walk);
+        match &self.asked {
+            Some(asked) => asked.tell(record, &mut walk),
+            None => walk.record(&record.data),
+        }
         walk.verdict()
     }
 }

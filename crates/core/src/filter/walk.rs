@@ -49,6 +49,8 @@ pub(super) enum Data {
     Text,
     /// Not UTF-8.
     Binary,
+    /// The whole record cannot be read.
+    Malformed,
 }
 
 /// A walk: values in, a verdict out.
@@ -128,6 +130,15 @@ impl<'a, W: Witness> Walk<'a, W> {
                 self.forget(node);
             }
             self.text(node, bytes);
+        }
+    }
+
+    /// The whole record is this JSON text. One that is malformed is as good as unread: nothing matches it.
+    pub(super) fn record(&mut self, bytes: &[u8]) {
+        if str::from_utf8(bytes).is_ok() && self.document(0, bytes).is_ok() {
+            self.data = Data::Json;
+        } else {
+            self.data = Data::Malformed;
         }
     }
 
@@ -325,6 +336,7 @@ impl<'a, W: Witness> Walk<'a, W> {
                 Data::Json => !a.wants_text,
                 Data::Text => !a.wants_json,
                 Data::Unread | Data::Binary => !a.wants_json && !a.wants_text,
+                Data::Malformed => false,
             };
             format && self.holds(a.run)
         };

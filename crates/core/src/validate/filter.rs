@@ -87,7 +87,7 @@ fn beyond_aws(spec: &MappingSpec) -> Vec<Violation> {
         found.push(Violation::own(field, seconds, "0 with filters"));
     }
     let refused = match (criteria.on_unmatched, spec.source.kind()) {
-        (OnUnmatched::Keep, SourceKind::Kinesis) => {
+        (OnUnmatched::Keep, SourceKind::Kinesis | SourceKind::DynamoDb) => {
             Some("drop or quarantine for a stream, whose records stay where they are anyway")
         }
         (OnUnmatched::Keep, SourceKind::Sqs { fifo: true }) => {

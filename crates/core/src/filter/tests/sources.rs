@@ -6,7 +6,9 @@ use crate::filter::{
 };
 use bytes::Bytes;
 use millstream_types::message::{AttributeValue, FifoAttributes, MessageAttribute, SystemAttributes};
-use millstream_types::{Mark, Message, Receipt, Record, Seq, ShardId, Wall};
+use millstream_types::{
+    FunctionName, MappingSpec, Mark, Message, Receipt, Record, Seq, ShardId, StartingPosition, Wall,
+};
 use std::sync::Arc;
 
 pub(super) fn identity() -> StreamIdentity {
@@ -298,8 +300,24 @@ fn items_of_dynamodb_are_matched_with_their_types() {
         ),
         (r#"{"eventName":["REMOVE"]}"#, false),
     ];
+    let stream = "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/2026-01-01T00:00:00.000";
+    let spec = |pattern| MappingSpec {
+        filter_criteria: criteria(&[pattern]),
+        ..MappingSpec::stream(
+            stream.parse().unwrap(),
+            FunctionName::new("f").unwrap(),
+            StartingPosition::TrimHorizon,
+        )
+    };
     for (pattern, expect) in rows {
         assert_eq!(is_match(&criteria(&[pattern]), record), expect, "{pattern}");
+        let filter = RecordFilter::of(&spec(pattern), &identity().shard)
+            .unwrap()
+            .unwrap();
+        let mut takes =
+            |data: &str| filter.matches(&self::record(data.as_bytes(), "k", 0), &mut Scratch::default());
+        assert_eq!(takes(record).is_some(), expect, "{pattern}");
+        assert_eq!(takes(&record[..record.len() - 1]), None, "malformed: {pattern}");
     }
 }
 
