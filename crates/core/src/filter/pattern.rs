@@ -101,7 +101,7 @@ impl Compiler {
             self.path.push(name.as_str().into());
             branches = match value {
                 Json::Object(members) => self.object(members, branches, inside_or)?,
-                Json::Array(elements, text) => self.field(elements, text, branches)?,
+                Json::Array(elements, text) => self.field(elements, text, &branches)?,
                 _ => return Err(self.refuse("a bare value: only an object or an array can stand here")),
             };
             self.path.pop();
@@ -123,12 +123,7 @@ impl Compiler {
     }
 
     /// A field with its array of values and operators. A path that a branch has already is replaced, as by the engine.
-    fn field(
-        &self,
-        elements: &[Json<'_>],
-        text: &str,
-        branches: Vec<Branch>,
-    ) -> Result<Vec<Branch>, Refused> {
+    fn field(&self, elements: &[Json<'_>], text: &str, branches: &[Branch]) -> Result<Vec<Branch>, Refused> {
         if let [only] = self.path.as_slice()
             && self.shape.data_is_json()
             && **only == *self.shape.data_key()

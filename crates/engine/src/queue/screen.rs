@@ -90,6 +90,7 @@ impl Shelf {
         let clock = &self.context.ports.clock;
         let late = clock.sleep_until(clock.now().mono.plus(STORED_WITHIN));
         tokio::select! {
+            biased;
             stored = self.store(messages, shape) => stored,
             () = late => false,
         }

@@ -300,7 +300,7 @@ fn items_of_dynamodb_are_matched_with_their_types() {
         ),
         (r#"{"eventName":["REMOVE"]}"#, false),
     ];
-    let stream = "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/2026-01-01T00:00:00.000";
+    let stream = "arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000";
     let spec = |pattern| MappingSpec {
         filter_criteria: criteria(&[pattern]),
         ..MappingSpec::stream(
