@@ -14,6 +14,7 @@ mod dev;
 mod docs;
 mod drain;
 mod durability;
+mod filters;
 mod foreign;
 mod full_disk;
 mod function;

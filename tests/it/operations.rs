@@ -79,12 +79,12 @@ async fn a_server_can_do_without_it() {
 }
 
 /// Samples by name and labels, as Prometheus' client library for Python reads them.
-struct Samples(Vec<(String, BTreeMap<String, String>, f64)>);
+pub(crate) struct Samples(Vec<(String, BTreeMap<String, String>, f64)>);
 
 impl Samples {
     /// # Panics
     /// If that library does not read them.
-    async fn of(server: &Server) -> Self {
+    pub(crate) async fn of(server: &Server) -> Self {
         let (status, text) = get(&server.ops_address(), "/metrics").await;
         assert_eq!(status, 200, "{text}");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/metrics.py");
@@ -111,7 +111,7 @@ impl Samples {
     }
 
     /// The value of the sample with these labels, and maybe others; none if there is none.
-    fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(crate) fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |found: &BTreeMap<String, String>| {
             labels
                 .iter()

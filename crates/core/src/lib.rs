@@ -8,6 +8,7 @@ pub mod backoff;
 mod civil;
 pub mod event;
 pub mod failure_document;
+pub mod filter;
 mod ids;
 mod json;
 pub mod lane_hash;

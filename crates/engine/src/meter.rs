@@ -2,6 +2,7 @@
 
 use millstream_telemetry::metrics::Histogram;
 use millstream_telemetry::names::metric;
+use millstream_types::filter::MAX_FILTERS;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub(crate) struct Meter {
     pub(crate) failed: Count,
     /// Records whose failure document was delivered.
     pub(crate) delivered: Count,
+    /// Records that went through the filters, by the first that they matched; the last are those that matched none.
+    screened: [Count; MAX_FILTERS + 1],
     pub(crate) seconds: Histogram,
     pub(crate) records: Histogram,
     pub(crate) age: Histogram,
@@ -94,6 +97,7 @@ impl Default for Meter {
             invoked: Count::default(),
             failed: Count::default(),
             delivered: Count::default(),
+            screened: Default::default(),
             seconds: Histogram::new(&metric::ATTEMPT_SECONDS),
             records: Histogram::new(&metric::BATCH_RECORDS),
             age: Histogram::new(&metric::AWS_ITERATOR_AGE),
@@ -115,6 +119,22 @@ impl Meter {
             Operation::Delete => delete,
             Operation::ChangeVisibility => change,
         }
+    }
+
+    /// So many records matched each filter first, and so many none.
+    pub(crate) fn screened(&self, by_pattern: &[u64; MAX_FILTERS], filtered: u64) {
+        for (count, n) in self.screened.iter().zip(by_pattern.iter().chain([&filtered])) {
+            count.add(*n);
+        }
+    }
+
+    /// What went through the filters, by the label `pattern`; what never happened is left out.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        const WORDS: [&str; MAX_FILTERS + 1] = ["1", "2", "3", "4", "5", "none"];
+        let counts = WORDS.into_iter().zip(&self.screened);
+        counts
+            .map(|(word, count)| (word, count.get()))
+            .filter(|(_, n)| *n > 0)
     }
 
     /// An attempt with so many records is sent.

@@ -112,10 +112,14 @@ fn mapping(scrape: &mut Scrape, measured: &Measured) {
         (&metric::RECORDS_READ, totals.counters.records_read),
         (&metric::RECORDS_DONE, totals.counters.records_done),
         (&metric::AWS_POLLED, totals.counters.records_read),
+        (&metric::AWS_FILTERED, totals.counters.records_filtered),
         (&metric::AWS_INVOKED, meter.invoked.get()),
         (&metric::AWS_FAILED, meter.failed.get()),
     ] {
         scrape.count(metric, &labels, value);
+    }
+    for (pattern, n) in meter.patterns() {
+        scrape.count(&metric::FILTERED, &with(labels, pattern), n);
     }
     for (end, word) in End::ALL {
         scrape.count(&metric::ATTEMPTS, &with(labels, word), meter.ends(end).get());

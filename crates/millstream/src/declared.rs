@@ -272,6 +272,9 @@ fn patch(spec: &MappingSpec) -> MappingPatch {
         on_failure: Some(spec.on_failure.clone()),
         maximum_concurrency: Some(spec.maximum_concurrency),
         tumbling_window_seconds: Some(spec.tumbling_window_seconds),
+        filters: Some(spec.filter_criteria.filters.clone()),
+        extended_filters: Some(spec.filter_criteria.extended),
+        on_unmatched: Some(spec.filter_criteria.on_unmatched),
         paused: None,
         applied: None,
     }

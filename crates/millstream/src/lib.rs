@@ -60,7 +60,7 @@ pub use metrics::Metrics;
 pub use running::Running;
 pub use system::{NoEntropy, SystemClock, SystemEntropy};
 
-pub use millstream_engine::{Shutdown, failpoint, manage, view};
+pub use millstream_engine::{Shutdown, failpoint, filter, manage, view};
 pub use millstream_ports::{
     HashKey, PutEntry, PutError, PutReceipt, QueueDescription, QueueError, Queues, SendEntry, SendError,
     SendReceipt, ShardDescription, StreamDescription, StreamError, Streams,
@@ -72,4 +72,4 @@ pub use millstream_targets::{
 };
 pub use millstream_types as types;
 pub use millstream_types::queue::Redrive;
-pub use millstream_types::{Message, QueueSpec, Record, StreamSpec};
+pub use millstream_types::{Message, OnUnmatched, QueueSpec, Record, StreamSpec};

@@ -1,6 +1,9 @@
 //! What a program declares about a mapping. Defaults are AWS's, but for the starting position.
 
-use millstream_types::{FunctionName, MappingSpec, QueueName, SourceArn, StartingPosition, StreamName, Wall};
+use millstream_types::{
+    FilterCriteria, FunctionName, MappingSpec, OnUnmatched, QueueName, SourceArn, StartingPosition,
+    StreamName, Wall,
+};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The settings of a mapping, as declared by [`Builder::mapping`](crate::Builder::mapping).
@@ -20,6 +23,7 @@ pub struct MappingSettings {
     retries: i32,
     age_seconds: i64,
     report_failures: bool,
+    filters: FilterCriteria,
 }
 
 /// Where documents about what was given up go.
@@ -46,6 +50,7 @@ impl MappingSettings {
             retries: -1,
             age_seconds: -1,
             report_failures: false,
+            filters: FilterCriteria::default(),
         }
     }
 
@@ -155,6 +160,35 @@ impl MappingSettings {
         self
     }
 
+    /// Only records that match this pattern, or another one given like this, at most 5: JSON in the language of AWS
+    /// Lambda's event filters. The data is under `data` for streams and under `body` for queues.
+    ///
+    /// ```
+    /// # millstream::Millstream::builder().mapping("m", |m| {
+    /// m.queue("jobs").function("f").filter(r#"{"body": {"kind": ["order"], "total": [{"numeric": [">", 100]}]}}"#)
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn filter(mut self, pattern: impl Into<String>) -> Self {
+        self.filters.filters.push(pattern.into());
+        self
+    }
+
+    /// Lets filters use operators that Lambda does not have: `wildcard`, `cidr`, and `anything-but` of another operator;
+    /// default no.
+    #[must_use]
+    pub fn extended_filters(mut self, extended: bool) -> Self {
+        self.filters.extended = extended;
+        self
+    }
+
+    /// What becomes of records that match no filter; default [`OnUnmatched::Drop`]: they are done.
+    #[must_use]
+    pub fn on_unmatched(mut self, what: OnUnmatched) -> Self {
+        self.filters.on_unmatched = what;
+        self
+    }
+
     /// Streams only. The stream that gets a document about records that were given up; default none. Messages of
     /// queues that were received too often go to the dead-letter queue of their queue
     /// ([`QueueSpec::redrive`](crate::QueueSpec)).
@@ -226,6 +260,7 @@ impl MappingSettings {
             on_failure,
             maximum_concurrency: self.maximum_concurrency,
             tumbling_window_seconds: self.tumbling_seconds,
+            filter_criteria: self.filters.clone(),
             ..MappingSpec::new(source, function, start)
         }
     }

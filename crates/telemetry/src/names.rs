@@ -146,6 +146,7 @@ pub mod metric {
     const MAPPING: &[&str] = &["namespace", "mapping", "source", "function"];
     const STATE: &[&str] = &["namespace", "mapping", "source", "function", "state"];
     const OUTCOME: &[&str] = &["namespace", "mapping", "source", "function", "outcome"];
+    const PATTERN: &[&str] = &["namespace", "mapping", "source", "function", "pattern"];
     const OPERATION: &[&str] = &["namespace", "mapping", "source", "function", "operation"];
     /// What belongs to one shard of one mapping.
     const SHARD: &[&str] = &["namespace", "mapping", "source", "function", "shard"];
@@ -216,6 +217,8 @@ pub mod metric {
             "Records or messages finished by success";
         RECORDS_DISCARDED = Counter, "millstream_records_discarded_total", MAPPING,
             "Records given up, whether a destination hears of them or not";
+        FILTERED = Counter, "millstream_filtered_total", PATTERN,
+            "Records and messages that went through the filters, by the first that they matched, from 1; none: filtered out";
         SPLITS = Counter, "millstream_batches_split_total", MAPPING,
             "Batches cut in two after a failure";
         REQUESTS = Counter, "millstream_source_requests_total", OPERATION,
@@ -229,6 +232,8 @@ pub mod metric {
 
         AWS_POLLED = Counter, "aws_lambda_polled_event_count_total", MAPPING,
             "AWS's PolledEventCount: records read, or messages received";
+        AWS_FILTERED = Counter, "aws_lambda_filtered_out_event_count_total", MAPPING,
+            "AWS's FilteredOutEventCount: records and messages that matched no filter";
         AWS_INVOKED = Counter, "aws_lambda_invoked_event_count_total", MAPPING,
             "AWS's InvokedEventCount: records and messages sent to the function, throttled ones and each retry included";
         AWS_FAILED = Counter, "aws_lambda_failed_invoke_event_count_total", MAPPING,
@@ -238,7 +243,7 @@ pub mod metric {
         AWS_DELIVERED = Counter, "aws_lambda_on_failure_destination_delivered_event_count_total", MAPPING,
             "AWS's OnFailureDestinationDeliveredEventCount: records given up whose document was delivered";
         AWS_DELETED = Counter, "aws_lambda_deleted_event_count_total", MAPPING,
-            "AWS's DeletedEventCount: messages deleted because they were done";
+            "AWS's DeletedEventCount: messages deleted because they were done or filtered out";
         AWS_ITERATOR_AGE = AGE_SECONDS, "aws_lambda_iterator_age_seconds", MAPPING,
             "AWS's IteratorAge, in seconds: age of the last record of a batch as it is sent";
 

@@ -7,6 +7,7 @@ pub mod applied;
 pub mod arn;
 pub mod commit;
 pub mod durable;
+pub mod filter;
 pub mod function;
 pub mod ids;
 pub mod invocation;
@@ -22,6 +23,7 @@ pub mod time;
 
 pub use applied::Applied;
 pub use arn::SourceArn;
+pub use filter::{FilterCriteria, OnUnmatched};
 pub use function::{Function, FunctionSpec, HttpTarget, ProcessTarget, Target};
 pub use ids::{
     FunctionName, Incarnation, MappingId, MappingName, Namespace, QueueName, RequestId, ShardId, StreamName,

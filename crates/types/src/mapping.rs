@@ -1,7 +1,10 @@
 //! Mappings: one source connected to one function, with its settings.
 
 use crate::arn::SourceKind;
-use crate::{Applied, FunctionName, MappingId, MappingName, Namespace, Position, ShardId, SourceArn, Wall};
+use crate::{
+    Applied, FilterCriteria, FunctionName, MappingId, MappingName, Namespace, Position, ShardId, SourceArn,
+    Wall,
+};
 use serde::{Deserialize, Serialize};
 
 /// A mapping as the catalog keeps it. Its observed state is the engine's to tell.
@@ -82,6 +85,9 @@ pub struct MappingSpec {
     /// aggregates, 1 to 900 s; 0, the default: none. Only with one lane per shard.
     #[serde(default)]
     pub tumbling_window_seconds: u32,
+    /// Which records are wanted; default all.
+    #[serde(default, skip_serializing_if = "FilterCriteria::is_default")]
+    pub filter_criteria: FilterCriteria,
 }
 
 impl MappingSpec {
@@ -120,6 +126,7 @@ impl MappingSpec {
             on_failure: None,
             maximum_concurrency: None,
             tumbling_window_seconds: 0,
+            filter_criteria: FilterCriteria::default(),
         }
     }
 

@@ -68,6 +68,7 @@ pub(crate) fn discard(d: Discard) -> v1::Discard {
     let condition = match d.condition {
         DiscardCondition::RetryAttemptsExhausted => v1::DiscardCondition::RetryAttemptsExhausted,
         DiscardCondition::RecordAgeExceeded => v1::DiscardCondition::RecordAgeExceeded,
+        DiscardCondition::FilteredOut => v1::DiscardCondition::FilteredOut,
     };
     v1::Discard {
         name: names::full(&d.namespace, names::DISCARDS, d.id),

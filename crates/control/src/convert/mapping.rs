@@ -1,7 +1,7 @@
 //! Mappings: settings in, views out.
 
 use super::mask::Mask;
-use super::{applied, count, small, timestamp, wall};
+use super::{applied, count, filter, small, timestamp, wall};
 use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use millstream_api::v1;
@@ -19,7 +19,7 @@ const START_TIME: &str = "mapping.starting_position_timestamp";
 const FUNCTION: &str = "mapping.function";
 const DESTINATION: &str = "mapping.destination_config.on_failure.destination";
 /// The paths that an update may name.
-const PATHS: [&str; 19] = [
+const PATHS: [&str; 23] = [
     "source_arn",
     "starting_position",
     "starting_position_timestamp",
@@ -39,6 +39,10 @@ const PATHS: [&str; 19] = [
     "tumbling_window_in_seconds",
     "paused",
     applied::PATH,
+    filter::PATH,
+    "filter_criteria.filters",
+    "filter_criteria.extended",
+    "filter_criteria.on_unmatched",
 ];
 
 /// The settings of a new mapping: unset ones have AWS's defaults. What cannot be read is refused, and stands in
@@ -166,6 +170,7 @@ fn patch(m: &v1::Mapping, mask: &Mask, defaults: &MappingSpec, refusals: &mut Re
     if deep || mask.means("scaling_config", m.scaling_config.is_some()) {
         patch.maximum_concurrency = refusals.take(maximum_concurrency(m));
     }
+    filter::patch(m, mask, &mut patch, refusals);
     patch
 }
 
@@ -317,6 +322,7 @@ pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
         paused: Some(mapping.desired == Desired::Paused),
         applied: applied::to_api(&mapping.applied),
         tumbling_window_in_seconds: stream.then(|| small(spec.tumbling_window_seconds)),
+        filter_criteria: filter::to_api(&spec.filter_criteria),
     }
 }
 
@@ -374,6 +380,7 @@ fn counters(c: &Counters) -> v1::MappingCounters {
         records_done: count(c.records_done),
         records_discarded: count(c.records_discarded),
         splits: count(c.splits),
+        records_filtered: count(c.records_filtered),
     }
 }
 

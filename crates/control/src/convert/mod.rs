@@ -1,6 +1,7 @@
 //! Between the API's types and the domain's, one file per service. Pure.
 
 mod applied;
+mod filter;
 pub(crate) mod function;
 pub(crate) mod inspect;
 pub(crate) mod ledger;

@@ -10,6 +10,7 @@ mod shape;
 pub use encoded::EncodedEvent;
 pub use message::QueueEventShape;
 pub use shape::EventShape;
+pub(crate) use shape::{arrival_seconds, role_arn};
 
 /// Most bytes of an event, envelope and window state included: AWS's limit of a synchronous payload
 /// (semantics 4.1).

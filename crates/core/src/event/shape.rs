@@ -36,14 +36,13 @@ impl EventShape {
     /// Bytes of an event without records and window: `{"Records":[]}`.
     pub const ENVELOPE_LEN: usize = OPEN.len() + CLOSE_RECORDS.len() + CLOSE.len();
 
-    /// The shape of the events of a shard of a stream. Nothing here has an execution role; one is made up.
+    /// The shape of the events of a shard of a stream.
     #[must_use]
     pub fn of_stream(source: &SourceArn, shard: &ShardId) -> Self {
         if source.kind() == SourceKind::DynamoDb {
             return Self::verbatim(source.as_str(), shard);
         }
-        let role = format!("arn:aws:iam::{}:role/millstream", source.account());
-        Self::kinesis(source.as_str(), source.region(), shard, &role)
+        Self::kinesis(source.as_str(), source.region(), shard, &role_arn(source))
     }
 
     /// The shape of Kinesis events. `role_arn` is shown as `invokeIdentityArn`.
@@ -221,6 +220,18 @@ fn write_seconds(at: Wall, out: &mut Vec<u8>) {
     let ms = (at.0 % 1_000) as u16;
     let digit = |n: u16| b'0' + (n % 10) as u8;
     out.extend_from_slice(&[b'.', digit(ms / 100), digit(ms / 10), digit(ms)]);
+}
+
+/// `invokeIdentityArn`. Nothing here has an execution role; one is made up.
+pub(crate) fn role_arn(source: &SourceArn) -> String {
+    format!("arn:aws:iam::{}:role/millstream", source.account())
+}
+
+/// `approximateArrivalTimestamp` as it is written.
+pub(crate) fn arrival_seconds(at: Wall) -> String {
+    let mut text = Vec::new();
+    write_seconds(at, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn truth(value: bool) -> &'static [u8] {

@@ -44,6 +44,8 @@ pub struct QueueCounters {
     pub left: u64,
     /// Visibility timeouts extended.
     pub renewals: u64,
+    /// Messages that matched no filter, each time they were received.
+    pub filtered: u64,
 }
 
 impl QueueCounters {
@@ -58,6 +60,7 @@ impl QueueCounters {
             records_done: self.done,
             records_discarded: 0,
             splits: 0,
+            records_filtered: self.filtered,
         }
     }
 }

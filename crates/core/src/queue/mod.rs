@@ -7,7 +7,7 @@
 //!
 //! Rules it keeps (invariants I7, I12, I15; design, section 6; semantics, sections 4, 8 and 10):
 //! - a receive is ordered only where there is a free slot for what it may bring;
-//! - a message is deleted only after the function succeeded with it;
+//! - a message is deleted only after the function succeeded with it, or because it matches no filter;
 //! - after a failure a message is left alone: it comes back when its visibility timeout ends. Only what a heartbeat
 //!   had added is taken off again;
 //! - a throttle spends nothing: the batch is held, kept hidden, and sent again;
@@ -27,6 +27,7 @@ mod judge;
 mod machine;
 mod orders;
 mod poll;
+mod quarantine;
 mod renew;
 mod requests;
 mod scaler;
@@ -39,6 +40,7 @@ pub use inspect::{QueueCounters, QueueSnapshot, SlotActivity, SlotInspection};
 pub use machine::QueueMachine;
 pub use orders::{
     Action, AttemptOrder, AttemptReport, DeleteOrder, EntryAnswer, Obstacle, OrderId, ReceiveFault,
-    ReceiveOrder, ReceiveReport, Received, StopReason, VisibilityOrder,
+    ReceiveOrder, ReceiveReport, Received, StopReason, Unmatched, VisibilityOrder,
 };
+pub use quarantine::quarantine;
 pub use scaler::ScaleReason;

@@ -68,6 +68,19 @@ pub struct Received {
     pub message: Message,
     /// Bytes it takes in an event, exactly, without a comma.
     pub event_len: u32,
+    /// What becomes of it instead of being sent, if it matches no filter.
+    pub unmatched: Option<Unmatched>,
+}
+
+/// What becomes of a message that matches no filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unmatched {
+    /// It is deleted. While draining it is given back instead: the next filters may match it.
+    Deleted,
+    /// It is stored elsewhere, and deleted here whatever happens.
+    Stored,
+    /// It is left alone until its visibility timeout ends. Not of a FIFO queue.
+    Left,
 }
 
 impl Received {
@@ -76,6 +89,7 @@ impl Received {
     pub fn measure(messages: Vec<Message>, shape: &QueueEventShape) -> Vec<Self> {
         let measured = |message| Self {
             event_len: u32::try_from(shape.message_len(&message)).unwrap_or(u32::MAX),
+            unmatched: None,
             message,
         };
         messages.into_iter().map(measured).collect()

@@ -7,7 +7,7 @@
 use super::gate::{Admission, Arrival};
 use super::item::Item;
 use super::machine::{Mode, Order, QueueMachine};
-use super::orders::{Action, ReceiveFault, ReceiveOrder, ReceiveReport, Received};
+use super::orders::{Action, ReceiveFault, ReceiveOrder, ReceiveReport, Received, Unmatched};
 use super::slot::{Phase, Slot};
 use crate::backoff::retry_delay;
 use crate::shard::window_end;
@@ -169,12 +169,16 @@ impl QueueMachine {
         self.rest(self.now.mono.plus(pause));
     }
 
-    /// Messages are ours now: into the batch, behind it, or back.
+    /// Messages are ours now: into the batch, behind it, or back; deleted at once if no filter wants them.
     fn take_in(&mut self, slot: usize, received: Vec<Received>) {
         let bytes: usize = received.iter().map(|r| r.event_len as usize).sum();
         self.largest_receive = self.largest_receive.max(bytes);
         for received in received {
-            let key = self.next_id();
+            let (key, unmatched) = (self.next_id(), received.unmatched);
+            if unmatched == Some(Unmatched::Left) {
+                self.counters.filtered += 1;
+                continue;
+            }
             let item = Item::new(key, received, self.now.mono, self.visibility);
             if !self.admit(slot, &item) {
                 self.counters.left += 1;
@@ -182,10 +186,12 @@ impl QueueMachine {
             }
             self.in_use.messages += 1;
             self.in_use.bytes += item.bytes();
-            if self.mode == Mode::Running {
-                self.place(slot, item);
-            } else {
-                self.give_back(slot, item);
+            self.counters.filtered += u64::from(unmatched.is_some());
+            match unmatched {
+                None if self.mode == Mode::Running => self.place(slot, item),
+                Some(Unmatched::Deleted) if self.mode != Mode::Running => self.give_back(slot, item),
+                None => self.give_back(slot, item),
+                Some(_) => self.slots[slot].settlement.deletes.push_back(item),
             }
         }
         self.plan_renewals(slot);
@@ -203,10 +209,7 @@ impl QueueMachine {
             slack: self.visibility.slack(),
         };
         let slots = &self.slots;
-        let lets_go = |owner: usize| {
-            let s = &slots[owner];
-            s.phase == Phase::Settling && !s.carry.iter().any(|i| i.group(true) == Some(group))
-        };
+        let lets_go = |owner: usize| !slots[owner].held().any(|i| i.group(true) == Some(group));
         self.gate.admit(&arrival, lets_go) != Admission::Refused
     }
 

@@ -3,7 +3,8 @@
 use super::config::Limits;
 use super::lane::Lane;
 use crate::route::Entry;
-use millstream_types::{Mark, Position};
+use bytes::Bytes;
+use millstream_types::{Mark, Position, Wall};
 
 /// Which of the two cursors of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +49,25 @@ pub struct PageIn {
     pub lag_ms: u64,
     /// Records not yet read, where known.
     pub lag_records: Option<u64>,
+    /// The mapping's generation with whose filters it was filtered.
+    pub generation: u64,
+    /// Records that matched no filter: they are in no lane.
+    pub filtered: u64,
+    /// Those of them that are to be kept as discards, in order.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// Records that matched no filter, next to each other but for some that did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The event that carries them.
+    pub payload: Bytes,
+    /// The first of them, and when it arrived.
+    pub first: (Mark, Wall),
+    /// The last of them, and when it arrived.
+    pub last: (Mark, Wall),
+    /// How many.
+    pub records: u32,
 }
 
 /// A read of the catch-up cursor on its way.
@@ -113,6 +133,12 @@ impl Cursors {
             main_was_at: self.read_through,
         });
         Some(self.order(Cursor::CatchUp, after(from, start), limits))
+    }
+
+    /// The answer to an order is of no use.
+    pub(super) fn disregard(&mut self, serial: u64) {
+        self.main = self.main.filter(|main| *main != serial);
+        self.catch_up = self.catch_up.filter(|order| order.serial != serial);
     }
 
     fn order(&self, cursor: Cursor, from: Position, limits: &Limits) -> ReadOrder {

@@ -22,6 +22,8 @@ pub struct Counters {
     pub records_discarded: u64,
     /// Times a batch was split.
     pub splits: u64,
+    /// Records that matched no filter; also in `records_read`.
+    pub records_filtered: u64,
 }
 
 impl Counters {
@@ -34,6 +36,7 @@ impl Counters {
         self.records_done += other.records_done;
         self.records_discarded += other.records_discarded;
         self.splits += other.splits;
+        self.records_filtered += other.records_filtered;
     }
 }
 

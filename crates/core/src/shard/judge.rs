@@ -1,5 +1,6 @@
 //! From a verdict to what becomes of the batch: done, suffix, split, retry, discard (semantics 7 and 8).
 
+use super::cursors::Quarantined;
 use super::head::{Phase, Segment};
 use super::machine::{AttemptReport, ShardMachine};
 use super::windows::of_discard;
@@ -305,6 +306,36 @@ impl ShardMachine {
             payload: Bytes::from(payload),
             window: window.as_ref().map(of_discard),
         })
+    }
+
+    /// Keeps records that matched no filter. They are stored with the position behind them, by the same commit; what a
+    /// crash reads again was not stored. Read again for another reason (a change of the number of lanes), they are kept
+    /// again: rather twice than not at all.
+    pub(super) fn quarantine(&mut self, records: Quarantined, now: Now) {
+        let (id, request_id) = (self.ids.discard(now.wall), self.ids.request());
+        let identity = &self.config.identity;
+        let discard = Discard {
+            id,
+            namespace: identity.namespace.clone(),
+            mapping: identity.mapping,
+            shard: identity.shard.clone(),
+            condition: DiscardCondition::FilteredOut,
+            request_id,
+            invoke_count: 0,
+            response: None,
+            first: Some(records.first.0),
+            last: Some(records.last.0),
+            records: records.records,
+            first_arrival: Some(records.first.1),
+            last_arrival: Some(records.last.1),
+            at: now.wall,
+            function_arn: identity.function_arn.clone(),
+            source_arn: identity.source.as_str().to_owned(),
+            payload: records.payload,
+            window: None,
+        };
+        self.commits.add_discard(discard, None);
+        self.commits.note();
     }
 
     fn document(&self, discard: &Discard) -> Option<OutboxEntry> {

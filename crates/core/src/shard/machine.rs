@@ -145,7 +145,10 @@ impl ShardMachine {
 
     /// A page was read.
     pub fn on_page(&mut self, page: PageIn, now: Now, out: &mut Vec<Action>) {
-        if self.mode == Mode::Running {
+        if page.generation != self.config.generation {
+            // What other filters decided is not ours: read again.
+            self.cursors.disregard(page.serial);
+        } else if self.mode == Mode::Running {
             match page.cursor {
                 Cursor::Main if self.cursors.main == Some(page.serial) => self.take_main(page, now),
                 Cursor::CatchUp => self.take_catch_up(page, now),
@@ -172,6 +175,11 @@ impl ShardMachine {
         self.cursors.main = None;
         self.cursors.caught_up = false;
         let before = self.cursors.read_through;
+        self.counters.records_read += page.filtered;
+        self.counters.records_filtered += page.filtered;
+        for quarantined in page.quarantined {
+            self.quarantine(quarantined, now);
+        }
         for (l, entries) in page.lanes.into_iter().enumerate() {
             self.counters.records_read += entries.len() as u64;
             let Some(lane) = self.lanes.get_mut(l) else {

@@ -31,7 +31,7 @@ mod tests;
 pub(crate) use batch::window_end;
 pub use commits::{CommitOrder, CommitToken};
 pub use config::{Identity, Limits, ShardConfig};
-pub use cursors::{Cursor, PageIn, ReadOrder};
+pub use cursors::{Cursor, PageIn, Quarantined, ReadOrder};
 pub use inspect::{BatchInspection, Counters, LaneInspection, ShardLag, ShardSnapshot, WindowInspection};
 pub use machine::{Action, AttemptOrder, AttemptReport, AttemptToken, ShardMachine, StopReason};
 pub use persist::stored_checkpoint;

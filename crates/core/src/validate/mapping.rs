@@ -152,6 +152,7 @@ fn settings(spec: &MappingSpec) -> Violations {
         Violation::outside_model(field, member, *value, allowed)
     }));
     found.extend(age_between(spec.max_record_age_seconds));
+    found.extend(super::filter::filters(spec));
     match spec.source.kind() {
         kind @ (SourceKind::Kinesis | SourceKind::DynamoDb) => {
             let at_time = matches!(spec.starting_position, Some(StartingPosition::AtTimestamp(_)));

@@ -1,6 +1,7 @@
 //! Checks of what users set, against AWS's ranges (semantics, section 2): all violations at once, in AWS's
 //! words where those are known (2.3).
 
+mod filter;
 mod function;
 mod mapping;
 mod stream;

@@ -13,6 +13,7 @@ mod basics;
 mod batching;
 mod draining;
 mod failures;
+mod filtering;
 mod groups;
 mod history;
 mod polling;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use millstream_core::queue::{
     Action, AttemptReport, EntryAnswer, OrderId, QueueConfig, QueueMachine, QueueSnapshot, ReceiveFault,
-    ReceiveOrder, ReceiveReport, Received, StopReason,
+    ReceiveOrder, ReceiveReport, Received, StopReason, Unmatched,
 };
 use millstream_core::verdict::queue_verdict;
 use millstream_ports::EntryError;
@@ -80,6 +80,8 @@ pub struct Rig {
     pub history: Vec<QueueAttempt>,
     /// Receives cannot be cut short: they bring what there is.
     pub uncut: bool,
+    /// What becomes of messages that match no filter, by their numbers.
+    pub unmatched: BTreeMap<u64, Unmatched>,
     config: QueueConfig,
     function: Function,
     actions: Vec<Action>,
@@ -122,6 +124,7 @@ impl Rig {
             most_running: 0,
             history: Vec::new(),
             uncut: false,
+            unmatched: BTreeMap::new(),
             config,
             function: Box::new(function),
             actions: Vec::new(),
@@ -318,7 +321,12 @@ impl Rig {
                     if got.is_empty() && until > self.now.mono {
                         continue;
                     }
-                    Ok(Received::measure(got, &self.config.shape))
+                    let mut got = Received::measure(got, &self.config.shape);
+                    for received in &mut got {
+                        let number = message_number(&received.message);
+                        received.unmatched = self.unmatched.get(&number).copied();
+                    }
+                    Ok(got)
                 }
             };
             self.polls.remove(&id);

@@ -13,6 +13,7 @@ mod age;
 mod batching;
 mod commits;
 mod failures;
+mod filtering;
 mod held;
 mod lanes;
 mod reports;

@@ -2,6 +2,7 @@
 //! that jumps to the next deadline.
 
 use bytes::Bytes;
+use millstream_core::filter::{Scratch, Screen, Screened};
 use millstream_core::route::route_page;
 use millstream_core::shard::{
     Action, AttemptReport, AttemptToken, CommitOrder, Cursor, PageIn, ReadOrder, ShardConfig, ShardMachine,
@@ -73,6 +74,10 @@ pub struct Rig {
     /// Whether the source can be read; if not, nothing is told of it.
     pub readable: bool,
     caught_up: Option<u64>,
+    /// What is let through, if not everything.
+    pub screen: Option<Screen>,
+    /// Answers so many reads with pages of another generation.
+    pub foreign_pages: usize,
     function: Function,
     config: ShardConfig,
     lease: Lease,
@@ -118,6 +123,8 @@ impl Rig {
             one_record_per_read: false,
             readable: true,
             caught_up: None,
+            screen: None,
+            foreign_pages: 0,
             function: Box::new(function),
             config,
             lease,
@@ -277,7 +284,10 @@ impl Rig {
                 continue;
             }
             self.waiting_reads.remove(at);
-            let routed = route_page(page.records, self.config.lanes, &self.config.shape);
+            let screened = self.screened(page.records);
+            let routed = route_page(screened.matched, self.config.lanes, &self.config.shape);
+            let foreign = self.foreign_pages > 0;
+            self.foreign_pages -= usize::from(foreign);
             let page = PageIn {
                 cursor: order.cursor,
                 serial: order.serial,
@@ -287,11 +297,37 @@ impl Rig {
                 tip,
                 lag_ms: page.lag.millis,
                 lag_records: page.lag.records,
+                generation: self.config.generation + u64::from(foreign),
+                filtered: screened.filtered,
+                quarantined: screened.quarantined,
             };
             self.machine.on_page(page, self.now, &mut self.actions);
             return true;
         }
         false
+    }
+
+    fn screened(&self, records: Vec<Record>) -> Screened {
+        match &self.screen {
+            Some(screen) => screen.page(records, &mut Scratch::default()),
+            None => Screened {
+                matched: records,
+                ..Screened::default()
+            },
+        }
+    }
+
+    /// Other filters take effect, as they do in life: everything drains, another owner goes on from what is stored.
+    pub fn change_filters(&mut self, spec: &MappingSpec) -> &mut Self {
+        self.drain();
+        self.filter_by(spec);
+        self.config.generation += 1;
+        self.restart(None)
+    }
+
+    /// Lets through what these settings want.
+    pub fn filter_by(&mut self, spec: &MappingSpec) {
+        self.screen = Screen::of(spec, &self.shard, self.config.shape.clone()).unwrap();
     }
 
     fn answer_attempt(&mut self) -> bool {

@@ -2,8 +2,8 @@
 
 use super::error::ManageError;
 use millstream_types::{
-    Applied, Desired, Function, FunctionName, FunctionSpec, HttpTarget, Mapping, MappingSpec, ProcessTarget,
-    SourceArn, StartingPosition, Target, Wall,
+    Applied, Desired, FilterCriteria, Function, FunctionName, FunctionSpec, HttpTarget, Mapping, MappingSpec,
+    OnUnmatched, ProcessTarget, SourceArn, StartingPosition, Target, Wall,
 };
 use std::collections::BTreeMap;
 
@@ -37,6 +37,12 @@ pub struct MappingPatch {
     pub maximum_concurrency: Option<Option<u32>>,
     /// See [`MappingSpec::tumbling_window_seconds`].
     pub tumbling_window_seconds: Option<u32>,
+    /// See [`FilterCriteria::filters`]; an empty list clears them.
+    pub filters: Option<Vec<String>>,
+    /// See [`FilterCriteria::extended`].
+    pub extended_filters: Option<bool>,
+    /// See [`FilterCriteria::on_unmatched`].
+    pub on_unmatched: Option<OnUnmatched>,
     /// Whether it is to be [`Desired::Paused`] or [`Desired::Running`].
     pub paused: Option<bool>,
     /// See [`Mapping::applied`].
@@ -69,6 +75,11 @@ impl MappingPatch {
             on_failure: p.on_failure.unwrap_or_else(|| old.on_failure.clone()),
             maximum_concurrency: p.maximum_concurrency.unwrap_or(old.maximum_concurrency),
             tumbling_window_seconds: p.tumbling_window_seconds.unwrap_or(old.tumbling_window_seconds),
+            filter_criteria: FilterCriteria {
+                filters: p.filters.unwrap_or_else(|| old.filter_criteria.filters.clone()),
+                extended: p.extended_filters.unwrap_or(old.filter_criteria.extended),
+                on_unmatched: p.on_unmatched.unwrap_or(old.filter_criteria.on_unmatched),
+            },
         }
     }
 

@@ -1,5 +1,6 @@
 //! Calls of a queue, each with a deadline of its own: what comes back is an answer for every entry.
 
+use super::screen::QueueScreen;
 use crate::meter::{Meter, Operation};
 use millstream_core::event::QueueEventShape;
 use millstream_core::queue::{
@@ -20,6 +21,8 @@ pub(super) struct Calls {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) shape: Arc<QueueEventShape>,
     pub(super) meter: Arc<Meter>,
+    /// The mapping's filters, if it has any.
+    pub(super) screen: Option<Arc<QueueScreen>>,
 }
 
 impl Calls {
@@ -39,7 +42,13 @@ impl Calls {
             () = hung => Err(SourceError::Unavailable("a receive was not answered in time".to_owned())),
         };
         match received {
-            Ok(messages) => Ok(Received::measure(messages, &self.shape)),
+            Ok(messages) => {
+                let mut received = Received::measure(messages, &self.shape);
+                if let Some(screen) = &self.screen {
+                    screen.sift(&mut received, &self.shape, &self.meter).await;
+                }
+                Ok(received)
+            }
             Err(e @ (SourceError::NoSuchQueue { .. } | SourceError::NotServed(_))) => {
                 Err(ReceiveFault::NoSuchQueue(e.to_string()))
             }

@@ -2,6 +2,7 @@
 
 use super::calls::Calls;
 use super::notes::Notes;
+use super::screen::QueueScreen;
 use super::worker::{Job, QueueWorker};
 use crate::attempt::Observer;
 use crate::board::{Gauge, Reading, Totals};
@@ -12,6 +13,7 @@ use crate::mapping::MappingMsg;
 use crate::shard::{Health, ShardEvent};
 use crate::task::{Owned, Timer};
 use crate::view::{QueueInspection, ShardActivity, ShardInspection};
+use millstream_core::filter::MessageFilter;
 use millstream_core::queue::{
     Action, AttemptOrder, AttemptReport, EntryAnswer, Obstacle, OrderId, QueueConfig, QueueMachine,
     ReceiveOrder, ReceiveReport,
@@ -108,6 +110,8 @@ impl Actor for QueueConsumer {
             &mapping.spec,
             args.visibility_timeout,
         );
+        // Refused when it was set; if not, nothing is let through rather than everything.
+        let filter = MessageFilter::of(&mapping.spec)?;
         let (gauge, meter) = context.board.consumer(mapping, &args.place);
         context.board.consumes(mapping.id, args.source.clone());
         let job = Job {
@@ -126,6 +130,7 @@ impl Actor for QueueConsumer {
             clock: context.ports.clock.clone(),
             shape: config.shape.clone(),
             meter,
+            screen: filter.map(|filter| Arc::new(QueueScreen::new(mapping, &args.place, filter, &context))),
         };
         let machine = QueueMachine::new(config, context.ports.entropy.next_u128(), context.now());
         Ok(QueueState {

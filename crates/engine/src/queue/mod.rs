@@ -3,6 +3,7 @@
 mod calls;
 mod consumer;
 mod notes;
+mod screen;
 mod worker;
 
 pub(crate) use consumer::{QueueArgs, QueueConsumer, QueueMsg};

@@ -2,6 +2,7 @@
 
 use super::feed::{Feed, FeedArgs};
 use super::health::Health;
+use super::lease::request_lease;
 use super::worker::{BatchWorker, Job};
 use crate::attempt::Observer;
 use crate::board::{Gauge, Reading, Totals};
@@ -14,6 +15,7 @@ use crate::meter::Meter;
 use crate::session::HeldLease;
 use crate::task::Timer;
 use crate::view::{ShardActivity, ShardInspection};
+use millstream_core::filter::Screen;
 use millstream_core::mutant::{self, Mutant};
 use millstream_core::shard::{
     Action, AttemptOrder, AttemptReport, AttemptToken, CommitOrder, CommitToken, Cursor, PageIn, ReadOrder,
@@ -26,7 +28,6 @@ use millstream_types::{Mapping, Position, ShardId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// What a consumer is told.
 pub(crate) enum ShardMsg {
@@ -93,6 +94,8 @@ pub(crate) struct ShardConsumer;
 pub(crate) struct ConsumerState {
     args: ConsumerArgs,
     config: ShardConfig,
+    /// The mapping's filters, if it has any.
+    screen: Option<Arc<Screen>>,
     owned: Option<Owned>,
     draining: bool,
     stopping: Option<StopReason>,
@@ -133,11 +136,14 @@ impl Actor for ShardConsumer {
             &mapping.spec,
             args.shard.clone(),
         );
+        // Refused when it was set; if not, nothing is let through rather than everything.
+        let screen = Screen::of(&mapping.spec, &args.shard, config.shape.clone())?;
         let (gauge, meter) = args.context.board.consumer(mapping, &args.shard);
         let held = Reservation::none(&args.context.budget);
         Ok(ConsumerState {
             args,
             config,
+            screen: screen.map(Arc::new),
             owned: None,
             draining: false,
             stopping: None,
@@ -196,25 +202,6 @@ impl Actor for ShardConsumer {
         }
         Ok(())
     }
-}
-
-fn request_lease(args: &ConsumerArgs, myself: ActorRef<ShardMsg>) {
-    let (reply, answer) = oneshot::channel();
-    let request = KeeperMsg::Acquire {
-        mapping: args.mapping.id,
-        shard: args.shard.clone(),
-        reply,
-    };
-    let sent = args.keeper.cast(request).is_ok();
-    tokio::spawn(async move {
-        let gone = || Err("the lease keeper is gone".to_owned());
-        let acquired = if sent {
-            answer.await.unwrap_or_else(|_| gone())
-        } else {
-            gone()
-        };
-        let _ = myself.cast(ShardMsg::Acquired(acquired));
-    });
 }
 
 impl ConsumerState {
@@ -334,6 +321,8 @@ impl ConsumerState {
             shard: self.args.shard.clone(),
             lanes: self.config.lanes,
             shape: self.config.shape.clone(),
+            screen: self.screen.clone(),
+            generation: self.config.generation,
             meter: self.meter.clone(),
             consumer: myself.clone(),
         };

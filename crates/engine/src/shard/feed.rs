@@ -1,6 +1,6 @@
-//! The poll task of one cursor: reads within credit, routes to lanes, hands pages to the consumer.
+//! The poll task of one cursor: reads within credit, filters, routes to lanes, hands pages to the consumer.
 //!
-//! Decoding and hashing happen here, so that the consumer handles pages and never single records. A source that
+//! Filtering and hashing happen here, so that the consumer handles pages and never single records. A source that
 //! fails is tried again for ever, visibly.
 
 use super::consumer::ShardMsg;
@@ -10,11 +10,12 @@ use crate::meter::{Meter, Operation};
 use crate::task::Owned;
 use futures::FutureExt;
 use millstream_core::event::EventShape;
+use millstream_core::filter::{Scratch, Screen, Screened};
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_core::route::route_page;
-use millstream_core::shard::{PageIn, ReadOrder};
+use millstream_core::shard::{Cursor, PageIn, ReadOrder};
 use millstream_ports::{Credit, Lag, Page, ShardReader, SourceError, StreamSource};
-use millstream_types::{Position, ShardId};
+use millstream_types::{Position, Record, ShardId};
 use ractor::ActorRef;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub(super) struct FeedArgs {
     pub(super) shard: ShardId,
     pub(super) lanes: u8,
     pub(super) shape: Arc<EventShape>,
+    /// The mapping's filters, if it has any, and the generation they are of.
+    pub(super) screen: Option<Arc<Screen>>,
+    pub(super) generation: u64,
     pub(super) meter: Arc<Meter>,
     pub(super) consumer: ActorRef<ShardMsg>,
 }
@@ -66,6 +70,7 @@ struct Reading {
     args: FeedArgs,
     reader: Option<(Box<dyn ShardReader>, Position)>,
     troubled: bool,
+    scratch: Scratch,
 }
 
 async fn run(args: FeedArgs, mut inbox: mpsc::Receiver<ReadOrder>) {
@@ -73,6 +78,7 @@ async fn run(args: FeedArgs, mut inbox: mpsc::Receiver<ReadOrder>) {
         args,
         reader: None,
         troubled: false,
+        scratch: Scratch::default(),
     };
     while let Some(order) = inbox.recv().await {
         let (page, reservation, tip) = reading.fetch(&order).await;
@@ -80,7 +86,8 @@ async fn run(args: FeedArgs, mut inbox: mpsc::Receiver<ReadOrder>) {
         if let Some(gap) = page.gap {
             let _ = consumer.cast(ShardMsg::Gap(gap));
         }
-        let routed = route_page(page.records, reading.args.lanes, &reading.args.shape);
+        let screened = reading.screen(page.records, order.cursor);
+        let routed = route_page(screened.matched, reading.args.lanes, &reading.args.shape);
         let page = PageIn {
             cursor: order.cursor,
             serial: order.serial,
@@ -90,6 +97,9 @@ async fn run(args: FeedArgs, mut inbox: mpsc::Receiver<ReadOrder>) {
             tip,
             lag_ms: page.lag.millis,
             lag_records: page.lag.records,
+            generation: reading.args.generation,
+            filtered: screened.filtered,
+            quarantined: screened.quarantined,
         };
         if consumer.cast(ShardMsg::Page(page, reservation)).is_err() {
             return;
@@ -98,6 +108,21 @@ async fn run(args: FeedArgs, mut inbox: mpsc::Receiver<ReadOrder>) {
 }
 
 impl Reading {
+    /// What of a page is wanted. The main cursor, which reads every record once, counts.
+    fn screen(&mut self, records: Vec<Record>, cursor: Cursor) -> Screened {
+        let Some(screen) = &self.args.screen else {
+            return Screened {
+                matched: records,
+                ..Screened::default()
+            };
+        };
+        let screened = screen.page(records, &mut self.scratch);
+        if cursor == Cursor::Main {
+            self.args.meter.screened(&screened.by_pattern, screened.filtered);
+        }
+        screened
+    }
+
     /// The next page that says anything new.
     async fn fetch(&mut self, order: &ReadOrder) -> (Page, Reservation, bool) {
         let clock = self.args.context.ports.clock.clone();
@@ -152,7 +177,7 @@ impl Reading {
         let nothing_new = page.records.is_empty() && !page.end && page.gap.is_none() && next == at;
         self.reader = Some((reader, next));
         // The catch-up cursor must hear that nothing is left; the main cursor waits for more.
-        let tip = nothing_new && order.cursor == millstream_core::shard::Cursor::CatchUp;
+        let tip = nothing_new && order.cursor == Cursor::CatchUp;
         if nothing_new && !tip {
             return Ok(Fetched::NothingYet(page.lag));
         }

@@ -3,6 +3,7 @@
 mod consumer;
 mod feed;
 mod health;
+mod lease;
 mod worker;
 
 pub(crate) use health::Health;

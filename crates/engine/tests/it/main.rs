@@ -7,6 +7,7 @@
 )]
 
 mod faults;
+mod filters;
 mod life;
 mod pause;
 mod queue;

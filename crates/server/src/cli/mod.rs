@@ -1,4 +1,4 @@
-//! The command line: nouns, then verbs. Everything but `server` talks gRPC only.
+//! The command line: nouns, then verbs. Everything but `server`, `config`, `completion` and `filter` talks gRPC only.
 //!
 //! The only module that writes to standard output and error; the server itself logs.
 
@@ -8,6 +8,7 @@ mod confirm;
 mod declared;
 mod dev;
 mod error;
+mod filter;
 mod function;
 mod generate;
 mod health;
@@ -93,6 +94,8 @@ enum Command {
     /// Print an event as a mapping would send it, to call functions with.
     #[command(after_help = generate::HELP)]
     GenerateEvent(generate::GenerateArgs),
+    /// Try event filters on events, without a server.
+    Filter(filter::FilterArgs),
     /// Check and show the server's configuration.
     Config(config::ConfigArgs),
     /// Print a script that completes command lines in a shell, names of resources included.
@@ -129,6 +132,7 @@ fn run(command: Command) -> Result<u8, CliError> {
         Command::Discard(args) => client(history::discard(args))?,
         Command::Health(args) => client(health::run(args))?,
         Command::GenerateEvent(args) => generate::run(args)?,
+        Command::Filter(args) => return filter::run(args),
         Command::Config(args) => config::run(args)?,
         Command::Completion(args) => completion::run(&args)?,
     }
@@ -205,6 +209,9 @@ mod tests {
             "mapping create work --queue jobs --function f --max-concurrency 2 --batch-size 10",
             "mapping create work --source-arn arn:aws:sqs:us-east-1:000000000000:jobs --function f",
             "mapping update work --unset maximum-concurrency",
+            "mapping create work --queue jobs --function f --filter {\"body\":[\"x\"]} --filter {} --on-unmatched keep",
+            "mapping update work --unset filter",
+            "filter test -f p.json -e - --source sqs -o json --extended",
             "ledger list totals --limit 10",
             "discard get 6f9619ff-8b86-4d11-b42d-00c04fc964ff --payload",
             "server --data-dir d --grpc-addr 127.0.0.1:0 --ops-addr off --log-format json --drain-timeout 5s --config x.yaml",

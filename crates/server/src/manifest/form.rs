@@ -39,6 +39,8 @@ pub(crate) enum Form {
     Dir,
     /// A list of texts.
     Texts,
+    /// A list of event filters: patterns, or maps with a `pattern`.
+    Patterns,
     /// Names and texts.
     TextMap,
     /// A duration from the first to the second number of milliseconds.
@@ -75,6 +77,7 @@ impl Form {
             Self::Url => "an http:// or https:// address".to_owned(),
             Self::Dir => "a directory".to_owned(),
             Self::Texts => "a list of texts; numbers and the like in quotes".to_owned(),
+            Self::Patterns => "a list of patterns, each a text of JSON".to_owned(),
             Self::TextMap => "names with texts; numbers and the like in quotes".to_owned(),
             Self::Duration(least, most) => format!(
                 "a duration like 500ms, 30s or 1m30s, {} to {}",
@@ -100,6 +103,7 @@ impl Form {
             (Self::Url, Tree::Text(text)) => text.starts_with("http").then(|| json!(text)),
             (Self::Dir, Tree::Text(text)) => absolute(text, at.base).map(|d| json!(d)),
             (Self::Texts, Tree::List(items)) => items.iter().map(as_text).collect::<Option<Value>>(),
+            (Self::Patterns, Tree::List(items)) => items.iter().map(as_pattern).collect::<Option<Value>>(),
             (Self::TextMap, Tree::Map(entries)) => {
                 let pairs = entries.iter().map(|e| Some((e.key.clone(), as_text(&e.value)?)));
                 pairs
@@ -142,6 +146,7 @@ impl Form {
                 let millis = units::duration(text).map_or(0, millis);
                 json!(format!("{}.{:03}s", millis / 1000, millis % 1000))
             }
+            (Self::Patterns, Value::Array(items)) => items.iter().map(|i| json!({ "pattern": i })).collect(),
             (Self::OneOf(of), value) => api(of, value),
             (Self::SomeOf(of), Value::Array(items)) => items.iter().map(|i| api(of, i)).collect(),
             (_, value) => value.clone(),
@@ -170,6 +175,11 @@ impl Form {
                 // rounded, and never negative
                 millis.map(|ms| json!(duration_text(ms as u64)))
             }
+            (Self::Patterns, Value::Array(items)) if items.is_empty() => None,
+            (Self::Patterns, Value::Array(items)) => {
+                let pattern = |i: &Value| i.get("pattern").cloned().unwrap_or_else(|| json!(""));
+                Some(items.iter().map(pattern).collect())
+            }
             (Self::OneOf(of), value) => plain(of, value),
             (Self::SomeOf(of), Value::Array(items)) => Some(
                 items
@@ -186,6 +196,17 @@ fn as_text(tree: &Tree) -> Option<Value> {
     match tree {
         Tree::Text(text) => Some(json!(text)),
         _ => None,
+    }
+}
+
+/// A pattern as the API, AWS or people have it.
+fn as_pattern(tree: &Tree) -> Option<Value> {
+    match tree {
+        Tree::Map(entries) => match entries.as_slice() {
+            [one] if one.key == "pattern" || one.key == "Pattern" => as_text(&one.value),
+            _ => None,
+        },
+        other => as_text(other),
     }
 }
 
@@ -298,6 +319,12 @@ mod tests {
             (Form::Dir, "\"\"", None),
             (Form::Texts, "[a, \"1\"]", Some(json!(["a", "1"]))),
             (Form::Texts, "[a, 1]", None),
+            (
+                Form::Patterns,
+                "['{}', {pattern: a}, {Pattern: b}]",
+                Some(json!(["{}", "a", "b"])),
+            ),
+            (Form::Patterns, "[{patterns: a}]", None),
             (Form::TextMap, "{A: b}", Some(json!({"A": "b"}))),
             (Form::TextMap, "{A: 1}", None),
             (Form::Duration(1, 900_000), "1m30s", Some(json!("90s"))),
@@ -336,6 +363,7 @@ mod tests {
             (Form::Duration(1, 900_000), json!("90s"), json!("90.000s")),
             (Form::Duration(1, 900_000), json!("1500ms"), json!("1.500s")),
             (Form::Duration(1, 900_000), json!("1ms"), json!("0.001s")),
+            (Form::Patterns, json!(["{}"]), json!([{"pattern": "{}"}])),
             (Form::OneOf(WORDS), json!("TWO"), json!("WORD_TWO")),
             (Form::SomeOf(WORDS), json!(["ONE"]), json!(["WORD_ONE"])),
             (Form::SomeOf(WORDS), json!([]), json!([])),

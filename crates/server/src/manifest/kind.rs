@@ -68,6 +68,11 @@ const RESPONSES: &[Word] = &[word(
     "FUNCTION_RESPONSE_TYPE_REPORT_BATCH_ITEM_FAILURES",
     "ReportBatchItemFailures",
 )];
+const UNMATCHED: &[Word] = &[
+    word("DROP", "ON_UNMATCHED_DROP", ""),
+    word("KEEP", "ON_UNMATCHED_KEEP", ""),
+    word("QUARANTINE", "ON_UNMATCHED_QUARANTINE", ""),
+];
 const SCOPES: &[Word] = &[
     word("QUEUE", "DEDUPLICATION_SCOPE_QUEUE", "queue"),
     word(
@@ -122,6 +127,9 @@ const MAPPING: &[Field] = &[
     Field::new("destination_config.on_failure.destination", Form::Arn),
     Field::new("scaling_config.maximum_concurrency", Form::Number(2, 1_000, None)),
     Field::new("tumbling_window_in_seconds", Form::Number(0, 900, None)),
+    Field::new("filter_criteria.filters", Form::Patterns),
+    Field::new("filter_criteria.extended", Form::Bool),
+    Field::new("filter_criteria.on_unmatched", Form::OneOf(UNMATCHED)),
     Field::new("paused", Form::Bool),
 ];
 

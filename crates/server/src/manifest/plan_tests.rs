@@ -265,7 +265,7 @@ fn value_of(form: Form) -> BoxedStrategy<Value> {
         Form::SomeOf(of) => (0..2usize)
             .prop_map(|n| json!(of.iter().take(n).map(|w| w.plain).collect::<Vec<_>>()))
             .boxed(),
-        Form::Texts => proptest::collection::vec("[ab]", 1..3)
+        Form::Texts | Form::Patterns => proptest::collection::vec("[ab]", 1..3)
             .prop_map(|l| json!(l))
             .boxed(),
         Form::TextMap => proptest::collection::btree_map("[AB]", "[xy]", 0..3)

@@ -131,7 +131,8 @@ fn of_window() -> impl Strategy<Value = DiscardWindow> {
 fn given_up() -> impl Strategy<Value = Discard> {
     let condition = prop_oneof![
         Just(DiscardCondition::RetryAttemptsExhausted),
-        Just(DiscardCondition::RecordAgeExceeded)
+        Just(DiscardCondition::RecordAgeExceeded),
+        Just(DiscardCondition::FilteredOut)
     ];
     (
         any::<u128>(),

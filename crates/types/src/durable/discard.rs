@@ -12,6 +12,8 @@ pub enum DiscardCondition {
     RetryAttemptsExhausted,
     /// The records are older than the mapping allows.
     RecordAgeExceeded,
+    /// The records match no filter of a mapping that keeps such records. Not of AWS.
+    FilteredOut,
 }
 
 impl DiscardCondition {
@@ -21,6 +23,7 @@ impl DiscardCondition {
         match self {
             Self::RetryAttemptsExhausted => "RetryAttemptsExhausted",
             Self::RecordAgeExceeded => "RecordAgeExceeded",
+            Self::FilteredOut => "FilteredOut",
         }
     }
 }
@@ -40,7 +43,7 @@ pub struct Discard {
     pub condition: DiscardCondition,
     /// The id of the last invocation, or of the one that would have been.
     pub request_id: RequestId,
-    /// `approximateInvokeCount`: at least 1, also for records that were never sent.
+    /// `approximateInvokeCount`: at least 1, also for records that were never sent; 0 for those that were filtered out.
     pub invoke_count: u32,
     /// The last answer, none if the function never answered.
     pub response: Option<ResponseContext>,

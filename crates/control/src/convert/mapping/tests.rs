@@ -1,7 +1,7 @@
 //! Settings of mappings in and out.
 
 use super::*;
-use millstream_types::{MappingId, MappingName, Position, StartPin, Wall};
+use millstream_types::{FilterCriteria, MappingId, MappingName, OnUnmatched, Position, StartPin, Wall};
 use prost_types::{FieldMask, Timestamp};
 
 fn minimal() -> v1::Mapping {
@@ -187,6 +187,30 @@ fn a_start_at_a_time_keeps_its_milliseconds() {
     );
 }
 
+fn filtered() -> v1::Mapping {
+    v1::Mapping {
+        filter_criteria: Some(v1::FilterCriteria {
+            filters: vec![v1::Filter {
+                pattern: "{}".to_owned(),
+            }],
+            extended: true,
+            on_unmatched: v1::OnUnmatched::Keep.into(),
+        }),
+        ..v1::Mapping::default()
+    }
+}
+
+#[test]
+fn what_becomes_of_the_rest_is_a_word_that_is_known() {
+    let m = changed(|m| {
+        m.filter_criteria = Some(v1::FilterCriteria {
+            on_unmatched: 9,
+            ..Default::default()
+        });
+    });
+    assert_eq!(read(&m).1, ["mapping.filter_criteria.on_unmatched"]);
+}
+
 fn patched(m: &v1::Mapping, paths: &[&str]) -> Result<MappingPatch, Vec<String>> {
     let mut refusals = Refusals::default();
     let mask = FieldMask {
@@ -237,6 +261,34 @@ fn an_update_means_what_its_mask_names() {
             &["destination_config.on_failure.destination"],
             MappingPatch {
                 on_failure: Some(None),
+                ..MappingPatch::default()
+            },
+        ),
+        (
+            &none,
+            &["filter_criteria"],
+            MappingPatch {
+                filters: Some(Vec::new()),
+                extended_filters: Some(false),
+                on_unmatched: Some(OnUnmatched::Drop),
+                ..MappingPatch::default()
+            },
+        ),
+        (
+            &filtered(),
+            &[],
+            MappingPatch {
+                filters: Some(vec!["{}".to_owned()]),
+                extended_filters: Some(true),
+                on_unmatched: Some(OnUnmatched::Keep),
+                ..MappingPatch::default()
+            },
+        ),
+        (
+            &filtered(),
+            &["filter_criteria.on_unmatched"],
+            MappingPatch {
+                on_unmatched: Some(OnUnmatched::Keep),
                 ..MappingPatch::default()
             },
         ),
@@ -345,6 +397,11 @@ fn what_is_shown_can_be_sent_back() {
             report_batch_item_failures: true,
             on_failure: Some(arn),
             tumbling_window_seconds: 900,
+            filter_criteria: FilterCriteria {
+                filters: vec![r#"{"data":{"a":[1]}}"#.to_owned(), "{}".to_owned()],
+                extended: true,
+                on_unmatched: OnUnmatched::Quarantine,
+            },
             ..default_spec()
         },
     ] {

@@ -174,6 +174,9 @@ impl World {
             tip,
             lag_ms: page.lag.millis,
             lag_records: page.lag.records,
+            generation: owner.config.generation,
+            filtered: 0,
+            quarantined: Vec::new(),
         };
         self.drive(id, |machine, now, out| machine.on_page(page, now, out));
     }

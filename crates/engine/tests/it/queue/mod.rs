@@ -5,6 +5,7 @@ mod basics;
 mod batching;
 mod faults;
 mod fifo;
+mod filters;
 mod history;
 mod lifecycle;
 mod scaling;

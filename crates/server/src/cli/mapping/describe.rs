@@ -120,9 +120,9 @@ fn facts(m: &v1::Mapping) -> Vec<String> {
     if !show::of_queue(m) {
         facts.push(("Starts at", start));
     }
+    facts.extend([("Batches", batches(m)), ("On failure", on_failure(m))]);
+    facts.extend(filters(m).into_iter().map(|filter| ("Filter", filter)));
     facts.extend([
-        ("Batches", batches(m)),
-        ("On failure", on_failure(m)),
         ("Since start", counters(m.counters.unwrap_or_default())),
         ("Last result", m.last_processing_result.clone()),
         (
@@ -178,6 +178,26 @@ fn window_row(shard: &str, window: &v1::WindowInspection) -> Vec<String> {
     ]
 }
 
+/// One line per filter, the last with what becomes of the rest.
+fn filters(m: &v1::Mapping) -> Vec<String> {
+    let Some(criteria) = &m.filter_criteria else {
+        return Vec::new();
+    };
+    let rest = match criteria.on_unmatched() {
+        v1::OnUnmatched::Unspecified | v1::OnUnmatched::Drop => "the rest is dropped",
+        v1::OnUnmatched::Keep => "the rest is left in the queue",
+        v1::OnUnmatched::Quarantine => "the rest is kept as discards",
+    };
+    let operators = if criteria.extended {
+        ", with operators that Lambda does not have"
+    } else {
+        ""
+    };
+    let mut lines: Vec<String> = criteria.filters.iter().map(|f| f.pattern.clone()).collect();
+    lines.push(format!("{rest}{operators}"));
+    lines
+}
+
 fn on_failure(m: &v1::Mapping) -> String {
     let partial = !m.function_response_types.is_empty();
     if show::of_queue(m) {
@@ -202,8 +222,15 @@ fn on_failure(m: &v1::Mapping) -> String {
 
 fn counters(c: v1::MappingCounters) -> String {
     format!(
-        "{} records read, {} done, {} discarded; {} attempts, {} failed, {} throttled; {} splits",
-        c.records_read, c.records_done, c.records_discarded, c.attempts, c.failures, c.throttles, c.splits
+        "{} records read, {} filtered out, {} done, {} discarded; {} attempts, {} failed, {} throttled; {} splits",
+        c.records_read,
+        c.records_filtered,
+        c.records_done,
+        c.records_discarded,
+        c.attempts,
+        c.failures,
+        c.throttles,
+        c.splits
     )
 }
 
@@ -298,6 +325,7 @@ mod tests {
             "retries no limit",
             "1234 done",
             "Condition    FunctionMissing",
+            "0 filtered out",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }

@@ -5,7 +5,7 @@ use crate::cli::when;
 use crate::units::whole_seconds;
 use clap::{Args, ValueEnum};
 use millstream_api::v1;
-use v1::{FunctionResponseType, StartingPosition};
+use v1::{FunctionResponseType, OnUnmatched, StartingPosition};
 
 const HEADING: &str = "Settings";
 
@@ -44,6 +44,43 @@ pub(crate) struct Settings {
     /// Queues: most batches in flight at once, 2 to 1000 [default: up to 1250, as load and errors allow].
     #[arg(long, visible_alias = "max-concurrency", value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
     maximum_concurrency: Option<i32>,
+    /// Only records that match this pattern, or another one given like this, at most 5: JSON, or `@FILE` [default: all].
+    #[arg(long = "filter", value_name = "PATTERN", value_parser = pattern, help_heading = HEADING)]
+    filters: Vec<String>,
+    /// Patterns may use operators that Lambda does not have: wildcard, cidr, anything-but of another [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = HEADING)]
+    extended_filters: Option<bool>,
+    /// What becomes of records that match no filter: done, left in the queue, or done and kept as discards [default:
+    /// drop].
+    #[arg(long, value_name = "WHAT", help_heading = HEADING)]
+    on_unmatched: Option<Unmatched>,
+}
+
+/// What becomes of records that match no filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // named as the API names them
+pub(crate) enum Unmatched {
+    Drop,
+    Keep,
+    Quarantine,
+}
+
+impl From<Unmatched> for OnUnmatched {
+    fn from(what: Unmatched) -> Self {
+        match what {
+            Unmatched::Drop => Self::Drop,
+            Unmatched::Keep => Self::Keep,
+            Unmatched::Quarantine => Self::Quarantine,
+        }
+    }
+}
+
+/// A pattern, or the file it is in.
+fn pattern(text: &str) -> Result<String, String> {
+    match text.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).map_err(|e| format!("{path} cannot be read: {e}")),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// A setting that can go back to its default.
@@ -62,6 +99,8 @@ pub(crate) enum Unset {
     MaximumConcurrency,
     #[value(alias = "tumbling-window")]
     TumblingWindowInSeconds,
+    #[value(alias = "filter")]
+    Filters,
 }
 
 impl Unset {
@@ -78,6 +117,7 @@ impl Unset {
             Self::OnFailure => "destination_config",
             Self::MaximumConcurrency => "scaling_config",
             Self::TumblingWindowInSeconds => "tumbling_window_in_seconds",
+            Self::Filters => "filter_criteria",
         }
     }
 }
@@ -103,7 +143,34 @@ impl Settings {
         mapping.scaling_config = self.maximum_concurrency.map(|n| v1::ScalingConfig {
             maximum_concurrency: Some(n),
         });
-        self.mask()
+        if !self.filter_mask().is_empty() {
+            mapping.filter_criteria = Some(v1::FilterCriteria {
+                filters: self
+                    .filters
+                    .iter()
+                    .cloned()
+                    .map(|pattern| v1::Filter { pattern })
+                    .collect(),
+                extended: self.extended_filters.unwrap_or_default(),
+                on_unmatched: self.on_unmatched.map_or(0, |what| OnUnmatched::from(what).into()),
+            });
+        }
+        let mut mask = self.mask();
+        mask.extend(self.filter_mask());
+        mask
+    }
+
+    /// The members are named one by one, so that those that are not set stay.
+    fn filter_mask(&self) -> Vec<&'static str> {
+        let set = [
+            (!self.filters.is_empty(), "filter_criteria.filters"),
+            (self.extended_filters.is_some(), "filter_criteria.extended"),
+            (self.on_unmatched.is_some(), "filter_criteria.on_unmatched"),
+        ];
+        set.into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, path)| path)
+            .collect()
     }
 
     fn mask(&self) -> Vec<&'static str> {
@@ -243,6 +310,23 @@ mod tests {
             assert_eq!(mapping.tumbling_window_in_seconds, Some(seconds), "{line}");
             assert_eq!(mask, ["tumbling_window_in_seconds"]);
         }
+    }
+
+    #[test]
+    fn filters_are_set_member_by_member() {
+        let (mapping, mask) = parse(r#"--filter {"body":{"a":[1]}} --filter {"x":[2]} --on-unmatched keep"#);
+        let criteria = mapping.filter_criteria.unwrap();
+        let patterns: Vec<_> = criteria.filters.iter().map(|f| f.pattern.as_str()).collect();
+        assert_eq!(patterns, [r#"{"body":{"a":[1]}}"#, r#"{"x":[2]}"#]);
+        assert_eq!(
+            (criteria.extended, criteria.on_unmatched()),
+            (false, OnUnmatched::Keep)
+        );
+        assert_eq!(mask, ["filter_criteria.filters", "filter_criteria.on_unmatched"]);
+        let (mapping, mask) = parse("--extended-filters=false");
+        assert_eq!(mapping.filter_criteria, Some(v1::FilterCriteria::default()));
+        assert_eq!(mask, ["filter_criteria.extended"]);
+        assert!(Line::try_parse_from(["x", "--filter", "@/no/such/file"]).is_err());
     }
 
     #[test]
