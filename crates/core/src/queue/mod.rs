@@ -27,6 +27,7 @@ mod judge;
 mod machine;
 mod orders;
 mod poll;
+mod rate;
 mod renew;
 mod requests;
 mod scaler;

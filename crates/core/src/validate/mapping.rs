@@ -1,6 +1,6 @@
 //! Settings of mappings (semantics, sections 2 and 2.3).
 
-use super::{Violation, Violations};
+use super::{Violation, Violations, pollers};
 use crate::civil::iso_millis;
 use millstream_types::arn::LOCAL_ACCOUNT;
 use millstream_types::arn::SourceKind;
@@ -167,6 +167,11 @@ fn settings(spec: &MappingSpec) -> Violations {
                 "ScalingConfig",
                 spec.maximum_concurrency.is_none(),
             ));
+            found.extend(unsupported(
+                pollers::CONFIG,
+                "ProvisionedPollerConfig",
+                spec.provisioned_pollers.is_none(),
+            ));
         }
         SourceKind::Sqs { fifo } => {
             found.extend(of_streams_only(spec));
@@ -175,6 +180,7 @@ fn settings(spec: &MappingSpec) -> Violations {
                 let member = "scalingConfig.maximumConcurrency";
                 Violation::outside_model(CONCURRENCY, member, i64::from(n), &(2..=1_000))
             }));
+            found.extend(pollers::check(spec));
         }
     }
     found

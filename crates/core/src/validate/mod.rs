@@ -3,6 +3,7 @@
 
 mod function;
 mod mapping;
+mod pollers;
 mod stream;
 mod violation;
 

@@ -68,6 +68,7 @@ const RESPONSES: &[Word] = &[word(
     "FUNCTION_RESPONSE_TYPE_REPORT_BATCH_ITEM_FAILURES",
     "ReportBatchItemFailures",
 )];
+const METRICS: &[Word] = &[word("EVENT_COUNT", "METRICS_GROUP_EVENT_COUNT", "EventCount")];
 const SCOPES: &[Word] = &[
     word("QUEUE", "DEDUPLICATION_SCOPE_QUEUE", "queue"),
     word(
@@ -93,6 +94,7 @@ const FUNCTION: &[Field] = &[
     Field::new("in_process", Form::Nothing),
     Field::new("timeout", Form::Duration(1, 900_000)),
     Field::new("concurrency", Form::Number(1, 1_000, None)),
+    Field::new("tags", Form::TextMap),
 ];
 
 const QUEUE: &[Field] = &[
@@ -121,6 +123,19 @@ const MAPPING: &[Field] = &[
     Field::new("function_response_types", Form::SomeOf(RESPONSES)),
     Field::new("destination_config.on_failure.destination", Form::Arn),
     Field::new("scaling_config.maximum_concurrency", Form::Number(2, 1_000, None)),
+    Field::new("tumbling_window_in_seconds", Form::Number(0, 900, None)),
+    Field::new(
+        "provisioned_poller_config.minimum_pollers",
+        Form::Number(2, 200, None),
+    )
+    .part_of("provisioned_poller_config"),
+    Field::new(
+        "provisioned_poller_config.maximum_pollers",
+        Form::Number(2, 2_000, None),
+    )
+    .part_of("provisioned_poller_config"),
+    Field::new("metrics_config.metrics", Form::SomeOf(METRICS)).part_of("metrics_config"),
+    Field::new("tags", Form::TextMap),
     Field::new("paused", Form::Bool),
 ];
 

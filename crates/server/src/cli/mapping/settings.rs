@@ -1,5 +1,6 @@
 //! The settings of a mapping as flags, named as AWS names them, with short forms.
 
+use super::operation::Operation;
 use crate::cli::names::destination_arn;
 use crate::cli::when;
 use crate::units::whole_seconds;
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     /// Queues: most batches in flight at once, 2 to 1000 [default: up to 1250, as load and errors allow].
     #[arg(long, visible_alias = "max-concurrency", value_name = "N", help_heading = HEADING, allow_negative_numbers = true)]
     maximum_concurrency: Option<i32>,
+    #[command(flatten)]
+    operation: Operation,
 }
 
 /// A setting that can go back to its default.
@@ -62,6 +65,9 @@ pub(crate) enum Unset {
     MaximumConcurrency,
     #[value(alias = "tumbling-window")]
     TumblingWindowInSeconds,
+    ProvisionedPollers,
+    Metrics,
+    Tags,
 }
 
 impl Unset {
@@ -78,6 +84,9 @@ impl Unset {
             Self::OnFailure => "destination_config",
             Self::MaximumConcurrency => "scaling_config",
             Self::TumblingWindowInSeconds => "tumbling_window_in_seconds",
+            Self::ProvisionedPollers => "provisioned_poller_config",
+            Self::Metrics => "metrics_config",
+            Self::Tags => "tags",
         }
     }
 }
@@ -103,7 +112,9 @@ impl Settings {
         mapping.scaling_config = self.maximum_concurrency.map(|n| v1::ScalingConfig {
             maximum_concurrency: Some(n),
         });
-        self.mask()
+        let mut mask = self.mask();
+        mask.extend(self.operation.apply(mapping));
+        mask
     }
 
     fn mask(&self) -> Vec<&'static str> {
@@ -254,6 +265,15 @@ mod tests {
             mask,
             ["bisect_batch_on_function_error", "function_response_types"]
         );
+        let (mapping, mask) = parse("--max-pollers 20 --metrics event-count --tag a=b --tag c=");
+        let pollers = mapping.provisioned_poller_config.unwrap_or_default();
+        assert_eq!(
+            (pollers.minimum_pollers, pollers.maximum_pollers),
+            (None, Some(20))
+        );
+        assert_eq!(mapping.tags["a"], "b");
+        assert_eq!((mapping.tags.len(), mapping.tags["c"].as_str()), (2, ""));
+        assert_eq!(mask, ["provisioned_poller_config", "metrics_config", "tags"]);
         let (mapping, _) = parse("--report-batch-item-failures");
         assert_eq!(mapping.function_response_types, [1]);
     }
