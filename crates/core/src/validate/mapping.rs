@@ -162,16 +162,7 @@ fn settings(spec: &MappingSpec) -> Violations {
             }
             found.extend(destination(spec));
             found.extend(one_lane_for_windows(spec));
-            found.extend(unsupported(
-                CONCURRENCY,
-                "ScalingConfig",
-                spec.maximum_concurrency.is_none(),
-            ));
-            found.extend(unsupported(
-                pollers::CONFIG,
-                "ProvisionedPollerConfig",
-                spec.provisioned_pollers.is_none(),
-            ));
+            found.extend(of_queues_only(spec).into_iter().flatten());
         }
         SourceKind::Sqs { fifo } => {
             found.extend(of_streams_only(spec));
@@ -190,6 +181,15 @@ fn settings(spec: &MappingSpec) -> Violations {
 fn unsupported(field: &'static str, member: &str, at_default: bool) -> Option<Violation> {
     let message = format!("Unsupported {member} parameter for given event source mapping type.");
     (!at_default).then(|| Violation::aws(field, "set", "not with this kind of source", message))
+}
+
+/// What a mapping of a stream cannot have.
+fn of_queues_only(spec: &MappingSpec) -> [Option<Violation>; 2] {
+    let (concurrency, pollers) = (spec.maximum_concurrency, spec.provisioned_pollers);
+    [
+        unsupported(CONCURRENCY, "ScalingConfig", concurrency.is_none()),
+        unsupported(pollers::CONFIG, "ProvisionedPollerConfig", pollers.is_none()),
+    ]
 }
 
 /// What a mapping of a queue cannot have. Values equal to the default say nothing and pass.
