@@ -282,7 +282,8 @@ mod tests {
 
     #[test]
     fn provisioned_pollers_minute_by_minute() {
-        let cases: [(&str, bool, (usize, usize), &[usize]); 5] = [
+        type Row = (&'static str, bool, (usize, usize), &'static [usize]);
+        let cases: [Row; 5] = [
             ("the defaults", false, (20, 2_000), &[20, 1_020, 2_000, 2_000]),
             ("5 to 50 pollers", false, (50, 500), &[50, 500, 500]),
             ("as few as most", false, (30, 30), &[30, 30]),
