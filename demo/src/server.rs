@@ -54,7 +54,7 @@ impl Server {
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(["--grpc-addr", &self.address.to_string()])
-            .args(["--ops-addr", "127.0.0.1:0"])
+            .args(["--ops-addr", "127.0.0.1:0", "--aws-addr", "off"])
             .stdout(log)
             .stderr(errors)
             .process_group(0) // Ctrl-C is ours to handle: it must not reach the server before we do

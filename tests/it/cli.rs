@@ -175,6 +175,8 @@ async fn no_server_and_no_directory() {
                 "127.0.0.1:0",
                 "--ops-addr",
                 "off",
+                "--aws-addr",
+                "off",
             ],
             1,
         ),

@@ -127,7 +127,14 @@ impl Desk {
         let function = format!("'{python}' -m awslambdaric app.handler");
         let all = [
             &["dev", "--function", &function, "--env", &seen, "--timeout", "20s"][..],
-            &["--grpc-addr", "127.0.0.1:0", "--ops-addr", "off"],
+            &[
+                "--grpc-addr",
+                "127.0.0.1:0",
+                "--ops-addr",
+                "off",
+                "--aws-addr",
+                "off",
+            ],
             args,
         ];
         let mut child = self.command(&all.concat()).process_group(0).spawn().unwrap();
@@ -348,7 +355,14 @@ async fn a_failing_function_is_told_and_the_next_version_gets_the_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_is_refused() {
     let desk = Desk::new();
-    let here = ["--grpc-addr", "127.0.0.1:0", "--ops-addr", "off"];
+    let here = [
+        "--grpc-addr",
+        "127.0.0.1:0",
+        "--ops-addr",
+        "off",
+        "--aws-addr",
+        "off",
+    ];
     for (args, code, part) in [
         (&["--source", "queue"][..], 2, "no function is named"),
         (

@@ -195,6 +195,70 @@ fn is_test(source: &str, name: &str) -> bool {
     })
 }
 
+/// Every member of create, update and the configuration of an event source mapping.
+const FIELDS_OF_AWS: [&str; 37] = [
+    "FunctionName",
+    "EventSourceArn",
+    "Enabled",
+    "BatchSize",
+    "MaximumBatchingWindowInSeconds",
+    "StartingPosition",
+    "StartingPositionTimestamp",
+    "ParallelizationFactor",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "MaximumRecordAgeInSeconds",
+    "TumblingWindowInSeconds",
+    "FunctionResponseTypes",
+    "DestinationConfig.OnFailure.Destination",
+    "DestinationConfig.OnSuccess",
+    "FilterCriteria",
+    "KMSKeyArn",
+    "FilterCriteriaError",
+    "ScalingConfig.MaximumConcurrency",
+    "ProvisionedPollerConfig",
+    "MetricsConfig",
+    "LoggingConfig",
+    "Topics",
+    "Queues",
+    "SourceAccessConfigurations",
+    "SelfManagedEventSource",
+    "AmazonManagedKafkaEventSourceConfig",
+    "SelfManagedKafkaEventSourceConfig",
+    "DocumentDBEventSourceConfig",
+    "Tags",
+    "State",
+    "StateTransitionReason",
+    "LastProcessingResult",
+    "LastModified",
+    "UUID",
+    "EventSourceMappingArn",
+    "FunctionArn",
+];
+
+#[test]
+fn every_field_of_awss_api_has_a_row_with_a_status_for_every_kind_of_source() {
+    let document = read("docs/semantics.md");
+    let rows: Vec<Vec<&str>> = document
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .filter(|cells: &Vec<&str>| cells.len() == 7)
+        .collect();
+    for field in FIELDS_OF_AWS {
+        let named = format!("`{field}`");
+        let row = rows.iter().find(|cells| cells[0] == named);
+        let row = row.unwrap_or_else(|| panic!("{field} has no row"));
+        for status in &row[1..5] {
+            assert!(
+                ["honoured", "differs", "refused", "absent", "n/a"].contains(status),
+                "{field}: {status}"
+            );
+        }
+    }
+    assert_eq!(rows.len(), FIELDS_OF_AWS.len(), "a row is of no field");
+}
+
 #[test]
 fn every_proof_in_the_conformance_table_is_a_test() {
     let document = read("docs/semantics.md");

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // shown only if a test fails, or if asked for
 
 mod apply;
+mod aws;
 mod cli;
 mod client;
 mod collector;

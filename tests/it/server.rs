@@ -65,6 +65,7 @@ pub(crate) struct Server {
     child: Option<Child>,
     address: watch::Receiver<Option<String>>,
     ops_address: watch::Receiver<Option<String>>,
+    aws_address: watch::Receiver<Option<String>>,
 }
 
 impl Server {
@@ -88,6 +89,7 @@ impl Server {
             child: None,
             address: watch::channel(None).1,
             ops_address: watch::channel(None).1,
+            aws_address: watch::channel(None).1,
         }
     }
 
@@ -128,6 +130,7 @@ impl Server {
             .args(&self.settings.flags)
             // A variable, so that a flag of the test's own wins.
             .env("MILLSTREAM_OPS_ADDR", "127.0.0.1:0")
+            .env("MILLSTREAM_AWS_ADDR", "127.0.0.1:0")
             .envs(self.settings.env.iter().cloned())
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
@@ -137,10 +140,17 @@ impl Server {
             .spawn()
             .unwrap();
         let ((tell, address), (tell_ops, ops_address)) = (watch::channel(None), watch::channel(None));
-        tokio::spawn(read_addresses(child.stdout.take().unwrap(), tell, tell_ops));
+        let (tell_aws, aws_address) = watch::channel(None);
+        let tell = [
+            ("listening grpc=", tell),
+            ("listening ops=", tell_ops),
+            ("listening aws=", tell_aws),
+        ];
+        tokio::spawn(read_addresses(child.stdout.take().unwrap(), tell));
         self.child = Some(child);
         self.address = address;
         self.ops_address = ops_address;
+        self.aws_address = aws_address;
     }
 
     /// Waits for the line that says that the server is ready.
@@ -181,6 +191,14 @@ impl Server {
             .borrow()
             .clone()
             .expect("there is no operations port")
+    }
+
+    /// `IP:PORT` of the AWS-compatible API.
+    ///
+    /// # Panics
+    /// If the server is not ready, or was told not to have one.
+    pub(crate) fn aws_address(&self) -> String {
+        self.aws_address.borrow().clone().expect("there is no AWS API")
     }
 
     /// The process.
@@ -296,14 +314,10 @@ impl Drop for Server {
 }
 
 /// Tells the addresses once they are printed, and reads on so that the server never waits for a reader.
-async fn read_addresses(
-    stdout: ChildStdout,
-    grpc: watch::Sender<Option<String>>,
-    ops: watch::Sender<Option<String>>,
-) {
+async fn read_addresses(stdout: ChildStdout, tell: [(&str, watch::Sender<Option<String>>); 3]) {
     let mut lines = BufReader::new(stdout).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        for (prefix, tell) in [("listening grpc=", &grpc), ("listening ops=", &ops)] {
+        for (prefix, tell) in &tell {
             if let Some(address) = line.strip_prefix(prefix) {
                 // Nobody has to be interested.
                 let _ = tell.send(Some(address.trim().to_owned()));

@@ -1,11 +1,12 @@
-//! The front doors: gRPC, `millstream.v1` over the engine's [`Manager`] and the broker's [`Streams`] and [`Queues`]; and
-//! the operations port ([`ops`]).
+//! The front doors: gRPC, `millstream.v1` over the engine's [`Manager`] and the broker's [`Streams`] and [`Queues`]; the
+//! AWS-compatible HTTP API ([`aws`]) over the manager; and the operations port ([`ops`]).
 //!
 //! The types generated from `proto/` never leave this crate: `convert` turns them into domain types on the way in
 //! and back on the way out, and reports every field it cannot turn, not only the first. What may be done is
 //! decided behind it; what is decided here is what belongs to the wire: names, masks, page tokens, error details,
 //! limits and deadlines (`guard`).
 
+pub mod aws;
 mod convert;
 mod guard;
 mod incoming;

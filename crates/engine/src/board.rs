@@ -281,6 +281,7 @@ mod tests {
             spec: MappingSpec::new(source, FunctionName::new("f").unwrap(), None),
             desired: Desired::Running,
             applied: Default::default(),
+            tags: Default::default(),
             start: None,
             generation: 1,
             revision: 1,

@@ -78,7 +78,7 @@ impl Pools {
 /// What a pool actor is told.
 pub(crate) enum PoolMsg {
     /// The function is now set so.
-    Configure(Function),
+    Configure(Box<Function>),
     /// The function was removed, or the node stops: end what runs behind it.
     Close(Option<RpcReplyPort<()>>),
 }

@@ -108,6 +108,7 @@ mod tests {
             modified: Wall(0),
             request_id: None,
             applied: Default::default(),
+            tags: Default::default(),
         }
     }
 

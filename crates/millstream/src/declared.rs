@@ -10,7 +10,7 @@ use millstream_ports::{QueueError, Queues, StreamChange, StreamError, Streams};
 use millstream_types::ids::InvalidName;
 use millstream_types::{
     Applied, FunctionName, FunctionSpec, MappingName, MappingSpec, Namespace, QueueName, QueueSpec,
-    StreamName, StreamSpec, Target,
+    StreamName, StreamSpec, Tags, Target,
 };
 use std::time::Duration;
 
@@ -206,6 +206,7 @@ async fn function(
         timeout_ms: Some(spec.timeout_ms),
         concurrency: Some(spec.concurrency),
         applied: None,
+        tags: None,
     };
     match manager
         .update_function(namespace, name, &patch, None, false)
@@ -221,6 +222,7 @@ async fn function(
                         spec,
                         request_id: None,
                         applied: Applied::default(),
+                        tags: Tags::default(),
                     },
                     false,
                 )
@@ -249,6 +251,7 @@ async fn mapping(
                 request_id: None,
                 paused: false,
                 applied: Applied::default(),
+                tags: Tags::default(),
             };
             manager.create_mapping(new, false).await.map(drop)
         }
@@ -275,7 +278,10 @@ fn patch(spec: &MappingSpec) -> MappingPatch {
         filters: Some(spec.filter_criteria.filters.clone()),
         extended_filters: Some(spec.filter_criteria.extended),
         on_unmatched: Some(spec.filter_criteria.on_unmatched),
+        provisioned_pollers: Some(spec.provisioned_pollers),
+        event_count_metrics: Some(spec.event_count_metrics),
         paused: None,
         applied: None,
+        tags: None,
     }
 }

@@ -80,6 +80,7 @@ fn function(command: Vec<String>, out: String, lanes: u32) -> Result<Function, B
         modified: Wall(0),
         request_id: None,
         applied: Default::default(),
+        tags: Default::default(),
     })
 }
 

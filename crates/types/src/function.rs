@@ -1,7 +1,7 @@
 //! Functions: what is called.
 
 use crate::arn::{LOCAL_ACCOUNT, LOCAL_REGION};
-use crate::{Applied, FunctionName, Namespace, Wall};
+use crate::{Applied, FunctionName, Namespace, Tags, Wall};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,9 @@ pub struct Function {
     /// What of `spec` was applied from a file.
     #[serde(default, skip_serializing_if = "Applied::is_empty")]
     pub applied: Applied,
+    /// What its owner noted on it; a change of it is none of `spec`.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
 }
 
 /// What a function's owner sets.

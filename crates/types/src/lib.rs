@@ -19,6 +19,7 @@ pub mod queue;
 pub mod record;
 pub mod sequence;
 pub mod stream;
+pub mod tags;
 pub mod time;
 
 pub use applied::Applied;
@@ -30,10 +31,11 @@ pub use ids::{
 };
 pub use invocation::{Invocation, Outcome, Payload, ResponseContext, WindowEnvelope};
 pub use lease::{Epoch, Lease};
-pub use mapping::{Desired, Mapping, MappingSpec, StartPin, StartingPosition};
+pub use mapping::{Desired, Mapping, MappingSpec, ProvisionedPollers, StartPin, StartingPosition};
 pub use message::{Message, Receipt};
 pub use queue::QueueSpec;
 pub use record::{Record, TraceContext};
 pub use sequence::{Mark, Position, Seq};
 pub use stream::{ShardInfo, StreamSpec};
+pub use tags::Tags;
 pub use time::{Mono, Now, Wall};

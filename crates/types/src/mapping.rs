@@ -3,7 +3,7 @@
 use crate::arn::SourceKind;
 use crate::{
     Applied, FilterCriteria, FunctionName, MappingId, MappingName, Namespace, Position, ShardId, SourceArn,
-    Wall,
+    Tags, Wall,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Mapping {
     /// What of `spec` and `desired` was applied from a file.
     #[serde(default, skip_serializing_if = "Applied::is_empty")]
     pub applied: Applied,
+    /// What its owner noted on it; a change of it is none of `spec`.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
 }
 
 /// What a mapping is to do.
@@ -88,6 +91,40 @@ pub struct MappingSpec {
     /// Which records are wanted; default all.
     #[serde(default, skip_serializing_if = "FilterCriteria::is_default")]
     pub filter_criteria: FilterCriteria,
+    /// Queues only, and not with `maximum_concurrency` (`ProvisionedPollerConfig`). How many pollers are kept for this
+    /// mapping alone; none: the scaler starts at 5 batches (semantics, section 12).
+    #[serde(default)]
+    pub provisioned_pollers: Option<ProvisionedPollers>,
+    /// Whether `MetricsConfig` asks for `EventCount`. Kept and shown: every mapping is counted in any case.
+    #[serde(default)]
+    pub event_count_metrics: bool,
+}
+
+/// How many pollers a mapping of a queue has: each polls up to 10 times a second, takes in up to 1 MB a second and has
+/// up to 10 batches in flight (semantics, section 12). As set; what is not set has its default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvisionedPollers {
+    /// The fewest, 2 to 200; default 2.
+    pub minimum: Option<u32>,
+    /// The most, 2 to 2,000 and not less than the fewest; default 200.
+    pub maximum: Option<u32>,
+}
+
+impl ProvisionedPollers {
+    /// Batches that one poller may have in flight.
+    pub const BATCHES_EACH: u32 = 10;
+
+    /// The fewest, the default included.
+    #[must_use]
+    pub fn fewest(self) -> u32 {
+        self.minimum.unwrap_or(2)
+    }
+
+    /// The most, the default included.
+    #[must_use]
+    pub fn most(self) -> u32 {
+        self.maximum.unwrap_or(200)
+    }
 }
 
 impl MappingSpec {
@@ -127,6 +164,8 @@ impl MappingSpec {
             maximum_concurrency: None,
             tumbling_window_seconds: 0,
             filter_criteria: FilterCriteria::default(),
+            provisioned_pollers: None,
+            event_count_metrics: false,
         }
     }
 

@@ -1,8 +1,7 @@
 //! Functions: settings in, views and results out.
 
-use super::applied;
 use super::mask::Mask;
-use super::{count, duration, millis, small, timestamp};
+use super::{applied, count, duration, millis, small, tags, timestamp};
 use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use crate::status::{self, Reason};
@@ -23,7 +22,7 @@ const DEFAULT_CONCURRENCY: u32 = 10;
 const DEFAULT_INIT_TIMEOUT_MS: u32 = 10_000;
 const DEFAULT_MEMORY_MB: u32 = 128;
 /// The paths that an update may name.
-const PATHS: [&str; 13] = [
+const PATHS: &[&str] = &[
     "process",
     "process.command",
     "process.working_dir",
@@ -36,6 +35,7 @@ const PATHS: [&str; 13] = [
     "http.url",
     "timeout",
     "concurrency",
+    tags::PATH,
     applied::PATH,
 ];
 
@@ -54,7 +54,7 @@ pub(crate) fn update(
     mask: Option<prost_types::FieldMask>,
     refusals: &mut Refusals,
 ) -> FunctionPatch {
-    let mask = Mask::read(mask, &PATHS, refusals);
+    let mask = Mask::read(mask, PATHS, refusals);
     let mut patch = FunctionPatch {
         target: target_patch(f, &mask, refusals),
         ..FunctionPatch::default()
@@ -67,6 +67,9 @@ pub(crate) fn update(
     }
     if mask.means_fixed(applied::PATH, f.applied.is_some()) {
         patch.applied = refusals.take(applied(f));
+    }
+    if mask.means_fixed(tags::PATH, !f.tags.is_empty()) {
+        patch.tags = refusals.take(tags::read("function.tags", &f.tags));
     }
     patch
 }
@@ -221,6 +224,7 @@ pub(crate) fn to_api(view: &FunctionView) -> v1::Function {
             crashed: count(pool.crashed),
         }),
         applied: applied::to_api(&f.applied),
+        tags: tags::to_api(&f.tags),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Mappings: settings in, views out.
 
 use super::mask::Mask;
-use super::{applied, count, filter, small, timestamp, wall};
+use super::{applied, count, filter, operation, small, tags, timestamp, wall};
 use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use millstream_api::v1;
@@ -19,7 +19,7 @@ const START_TIME: &str = "mapping.starting_position_timestamp";
 const FUNCTION: &str = "mapping.function";
 const DESTINATION: &str = "mapping.destination_config.on_failure.destination";
 /// The paths that an update may name.
-const PATHS: [&str; 23] = [
+const PATHS: &[&str] = &[
     "source_arn",
     "starting_position",
     "starting_position_timestamp",
@@ -38,6 +38,11 @@ const PATHS: [&str; 23] = [
     "scaling_config.maximum_concurrency",
     "tumbling_window_in_seconds",
     "paused",
+    "provisioned_poller_config",
+    "metrics_config",
+    "logging_config",
+    "kms_key_arn",
+    tags::PATH,
     applied::PATH,
     filter::PATH,
     "filter_criteria.filters",
@@ -77,7 +82,7 @@ pub(crate) fn update(
     mask: Option<prost_types::FieldMask>,
     refusals: &mut Refusals,
 ) -> Option<MappingPatch> {
-    let mask = Mask::read(mask, &PATHS, refusals);
+    let mask = Mask::read(mask, PATHS, refusals);
     let defaults = MappingSpec::new(stand_in()?, FunctionName::new("f").ok()?, None);
     let mut patch = patch(m, &mask, &defaults, refusals);
     if mask.means_fixed("source_arn", !m.source_arn.is_empty()) {
@@ -97,6 +102,9 @@ pub(crate) fn update(
     }
     if mask.means_fixed(applied::PATH, m.applied.is_some()) {
         patch.applied = refusals.take(applied(m));
+    }
+    if mask.means_fixed(tags::PATH, !m.tags.is_empty()) {
+        patch.tags = refusals.take(tags::read("mapping.tags", &m.tags));
     }
     Some(patch)
 }
@@ -171,6 +179,7 @@ fn patch(m: &v1::Mapping, mask: &Mask, defaults: &MappingSpec, refusals: &mut Re
         patch.maximum_concurrency = refusals.take(maximum_concurrency(m));
     }
     filter::patch(m, mask, &mut patch, refusals);
+    operation::patch(m, mask, &mut patch, refusals);
     patch
 }
 
@@ -323,6 +332,11 @@ pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
         applied: applied::to_api(&mapping.applied),
         tumbling_window_in_seconds: stream.then(|| small(spec.tumbling_window_seconds)),
         filter_criteria: filter::to_api(&spec.filter_criteria),
+        provisioned_poller_config: spec.provisioned_pollers.map(operation::pollers_to_api),
+        metrics_config: operation::metrics_to_api(spec.event_count_metrics),
+        logging_config: None,
+        tags: tags::to_api(&mapping.tags),
+        kms_key_arn: String::new(),
     }
 }
 

@@ -8,8 +8,10 @@ pub(crate) mod ledger;
 pub(crate) mod mapping;
 pub(crate) mod mask;
 pub(crate) mod message;
+mod operation;
 pub(crate) mod queue;
 pub(crate) mod stream;
+pub(crate) mod tags;
 pub(crate) mod trace;
 
 use crate::refusal::Refusal;

@@ -1,6 +1,6 @@
 //! `FunctionService` over the manager.
 
-use crate::convert::function as convert;
+use crate::convert::{function as convert, tags};
 use crate::guard::Deadline;
 use crate::refusal::{Refusal, Refusals};
 use crate::{names, page, status};
@@ -45,6 +45,9 @@ impl v1::function_service_server::FunctionService for Functions {
         let name = refusals.take(names::id("function_id", &r.function_id));
         let spec = convert::new_spec(&f, &mut refusals);
         let applied = refusals.take(convert::applied(&f)).unwrap_or_default();
+        let tags = refusals
+            .take(tags::read("function.tags", &f.tags))
+            .unwrap_or_default();
         let Some(name) = name.filter(|_| refusals.is_empty()) else {
             let request_id = Some(r.request_id.as_str()).filter(|id| !id.is_empty());
             refusals.merge("", check_request_id(request_id).into_iter().collect());
@@ -61,6 +64,7 @@ impl v1::function_service_server::FunctionService for Functions {
                         spec,
                         request_id,
                         applied,
+                        tags,
                     },
                     r.validate_only,
                 )

@@ -1,7 +1,7 @@
 //! `MappingService` over the manager.
 
 use super::watch;
-use crate::convert::{inspect, mapping as convert};
+use crate::convert::{inspect, mapping as convert, tags};
 use crate::refusal::{Refusal, Refusals};
 use crate::{names, page, status};
 use futures::stream::BoxStream;
@@ -149,6 +149,9 @@ impl Mappings {
         let name = named.and_then(|name| refusals.take(name));
         let spec = convert::new_spec(m, &namespace, &mut refusals);
         let applied = refusals.take(convert::applied(m)).unwrap_or_default();
+        let tags = refusals
+            .take(tags::read("mapping.tags", &m.tags))
+            .unwrap_or_default();
         match spec {
             Some(spec) if refusals.is_empty() => {
                 let request_id = (!r.request_id.is_empty()).then(|| r.request_id.clone());
@@ -159,6 +162,7 @@ impl Mappings {
                     request_id,
                     paused: m.paused(),
                     applied,
+                    tags,
                 })
             }
             spec => {

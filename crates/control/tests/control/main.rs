@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests, their helpers included, fail by panicking
 
+mod aws;
 mod fake_queues;
 mod fakes;
 mod functions;

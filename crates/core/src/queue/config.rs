@@ -2,7 +2,7 @@
 
 use crate::event::{MAX_EVENT_BYTES, QueueEventShape};
 use millstream_types::arn::SourceKind;
-use millstream_types::{MappingId, MappingSpec};
+use millstream_types::{MappingId, MappingSpec, ProvisionedPollers};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct QueueConfig {
     pub report_item_failures: bool,
     /// Most batches in flight at once, if its owner said so.
     pub maximum_concurrency: Option<usize>,
+    /// The pollers that are kept for it, if its owner said so; then there is no maximum concurrency.
+    pub pollers: Option<ProvisionedPollers>,
     /// How long the queue hides a message that it hands out.
     pub visibility_timeout: Duration,
     /// How much is kept in memory.
@@ -75,6 +77,7 @@ impl QueueConfig {
             window,
             report_item_failures: spec.report_batch_item_failures,
             maximum_concurrency: spec.maximum_concurrency.map(|n| n.max(1) as usize),
+            pollers: spec.provisioned_pollers,
             visibility_timeout,
             limits: QueueLimits::default(),
             shape: Arc::new(shape),

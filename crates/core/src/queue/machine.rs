@@ -6,11 +6,12 @@ use super::inspect::QueueCounters;
 use super::item::{Item, Visibility};
 use super::orders::{Action, OrderId, StopReason};
 use super::poll::NO_ROOM_PAUSE;
+use super::rate::Rate;
 use super::requests::Requests;
-use super::scaler::Scaler;
+use super::scaler::{Provisioned, Scaler};
 use super::slot::{Phase, Slot};
 use crate::ids::IdSource;
-use millstream_types::{Mono, Now};
+use millstream_types::{Mono, Now, ProvisionedPollers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -94,6 +95,10 @@ pub struct QueueMachine {
     pub(super) completed: Mono,
     /// Receives that may be on their way at once.
     pub(super) polls: usize,
+    /// How fast provisioned pollers poll.
+    pub(super) rate: Rate,
+    /// When one of them may that is wanted now.
+    pub(super) paced: Option<Mono>,
     /// No receive is ordered before this.
     pub(super) rest_until: Mono,
     /// Whether that time is still to come.
@@ -116,12 +121,8 @@ impl QueueMachine {
     /// A machine at rest. `seed` must be new for every machine: request ids and jitter come from it.
     #[must_use]
     pub fn new(config: QueueConfig, seed: u128, now: Now) -> Self {
-        let scaler = Scaler::new(
-            config.fifo,
-            config.maximum_concurrency,
-            config.report_item_failures,
-            now.mono,
-        );
+        let scaler = scaler(&config, now.mono);
+        let polls = config.pollers.map_or(1, |p| p.fewest().max(1) as usize);
         let visibility = Visibility {
             timeout: config.visibility_timeout,
         };
@@ -143,7 +144,9 @@ impl QueueMachine {
             held: BTreeSet::new(),
             filling: BTreeSet::new(),
             completed: Mono(0),
-            polls: 1,
+            polls,
+            rate: Rate::default(),
+            paced: None,
             rest_until: Mono(0),
             resting: false,
             faults: 0,
@@ -194,7 +197,13 @@ impl QueueMachine {
         let rest = self.resting.then_some(self.rest_until);
         let grows = self.scaler.deadline();
         let room = self.starved.then(|| self.now.mono.plus(NO_ROOM_PAUSE));
-        timer.into_iter().chain(rest).chain(grows).chain(room).min()
+        timer
+            .into_iter()
+            .chain(rest)
+            .chain(grows)
+            .chain(room)
+            .chain(self.paced)
+            .min()
     }
 
     /// Receives and sends nothing more, gives back what was not sent, and lets what runs end; [`Action::Stopped`]
@@ -311,6 +320,18 @@ impl QueueMachine {
         s.timer = at;
         if let Some(at) = at {
             self.timers.insert((at, slot));
+        }
+    }
+}
+
+fn scaler(config: &QueueConfig, now: Mono) -> Scaler {
+    let (fifo, reports) = (config.fifo, config.report_item_failures);
+    match config.pollers {
+        None => Scaler::new(fifo, config.maximum_concurrency, reports, now),
+        Some(pollers) => {
+            let batches = |n: u32| n.saturating_mul(ProvisionedPollers::BATCHES_EACH) as usize;
+            let (fewest, most) = (batches(pollers.fewest()), batches(pollers.most()));
+            Scaler::provisioned(fifo, Provisioned { fewest, most }, reports, now)
         }
     }
 }

@@ -28,6 +28,7 @@ mod machine;
 mod orders;
 mod poll;
 mod quarantine;
+mod rate;
 mod renew;
 mod requests;
 mod scaler;

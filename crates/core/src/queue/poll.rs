@@ -11,7 +11,7 @@ use super::orders::{Action, ReceiveFault, ReceiveOrder, ReceiveReport, Received,
 use super::slot::{Phase, Slot};
 use crate::backoff::retry_delay;
 use crate::shard::window_end;
-use millstream_types::{Mono, Now};
+use millstream_types::{Mono, Now, ProvisionedPollers};
 use std::time::Duration;
 
 /// Most messages of one receive.
@@ -33,6 +33,7 @@ impl QueueMachine {
     /// for free slots.
     pub(super) fn ask(&mut self, out: &mut Vec<Action>) {
         self.starved = false;
+        self.paced = None;
         if self.mode != Mode::Running || self.resting {
             return;
         }
@@ -45,7 +46,7 @@ impl QueueMachine {
         }
         while self.in_use.receives < self.polls && self.has_room(self.most_per_receive()) {
             let busy = self.slots.len() - self.free.len();
-            if busy >= self.scaler.limit() {
+            if busy >= self.scaler.limit() || self.is_paced() {
                 return;
             }
             let slot = self.free.pop_first().unwrap_or_else(|| {
@@ -67,8 +68,31 @@ impl QueueMachine {
             if max == 0 || wait.is_zero() || s.dry || !s.carry.is_empty() || !self.has_room(max) {
                 return;
             }
+            if self.is_paced() {
+                return;
+            }
             self.order_receive(slot, max, wait, out);
         }
+    }
+
+    /// Provisioned pollers that work now: as many as the batches that may be in flight need; none without them.
+    fn pollers(&self) -> Option<u64> {
+        self.config.pollers?;
+        let batches = self.scaler.limit() as u64;
+        Some(batches.div_ceil(ProvisionedPollers::BATCHES_EACH.into()).max(1))
+    }
+
+    /// Whether the pollers have to wait before they receive again; if so, for how long is noted.
+    fn is_paced(&mut self) -> bool {
+        self.paced = self
+            .pollers()
+            .and_then(|pollers| self.rate.wait(pollers, self.now.mono));
+        self.paced.is_some()
+    }
+
+    /// However little there is, so many receives wait for more.
+    fn least_polls(&self) -> usize {
+        self.config.pollers.map_or(1, |p| p.fewest().max(1) as usize)
     }
 
     fn most_per_receive(&self) -> usize {
@@ -98,6 +122,9 @@ impl QueueMachine {
         self.in_use.reserved += max;
         self.counters.receives += 1;
         self.requests.count(at);
+        if let Some(pollers) = self.pollers() {
+            self.rate.on_order(pollers, at);
+        }
         out.push(Action::Receive(ReceiveOrder { id, max, wait }));
     }
 
@@ -129,11 +156,12 @@ impl QueueMachine {
         self.faults = 0;
         self.queue_trouble = None;
         self.counters.received += received.len() as u64;
+        let least = self.least_polls();
         let s = &mut self.slots[slot];
         if received.is_empty() {
             self.counters.empty_receives += 1;
             self.scaler.on_empty();
-            self.polls = (self.polls / 2).max(1);
+            self.polls = (self.polls / 2).max(least);
             s.dry = s.window_end.since(self.now.mono) < PAUSE;
             let is_early = wait >= PAUSE && self.now.mono.since(at) < wait / 2;
             if is_early && self.mode == Mode::Running {
@@ -173,6 +201,9 @@ impl QueueMachine {
     fn take_in(&mut self, slot: usize, received: Vec<Received>) {
         let bytes: usize = received.iter().map(|r| r.event_len as usize).sum();
         self.largest_receive = self.largest_receive.max(bytes);
+        if let Some(pollers) = self.pollers() {
+            self.rate.on_bytes(bytes, pollers, self.now.mono);
+        }
         for received in received {
             let (key, unmatched) = (self.next_id(), received.unmatched);
             if unmatched == Some(Unmatched::Left) {

@@ -12,6 +12,8 @@
 //!   gives one back up to 5. Not where the function reports single messages (AWS's rule), and not for FIFO queues,
 //!   where it would make a group wait for the failures of another.
 //! - **FIFO** queues do not ramp: their groups are what bounds them.
+//! - **Provisioned pollers** (section 12) have ten batches each: it begins with those of the fewest pollers, goes up to
+//!   those of the most, and takes 1,000 steps a minute instead of 300.
 
 use crate::mutant::{self, Mutant};
 use millstream_types::Mono;
@@ -21,6 +23,8 @@ use std::time::Duration;
 const BASE: usize = 5;
 /// What a minute adds or takes.
 const STEP: usize = 300;
+/// The same with provisioned pollers.
+const PROVISIONED_STEP: usize = 1_000;
 /// Most batches.
 const MOST: usize = 1_250;
 /// Failed attempts in a row that make it back off.
@@ -42,6 +46,10 @@ pub enum ScaleReason {
     Throttles,
     /// There is no backlog.
     Idle,
+    /// Provisioned pollers: grows by up to 1,000 a minute while there is a backlog.
+    ProvisionedRamp,
+    /// All pollers that the mapping's owner allows.
+    MaximumPollers,
 }
 
 impl ScaleReason {
@@ -55,8 +63,17 @@ impl ScaleReason {
             Self::Errors => "errors: the function failed several times in a row",
             Self::Throttles => "throttles: the function has no more capacity",
             Self::Idle => "idle: no backlog",
+            Self::ProvisionedRamp => "provisioned pollers: up to 1000 more each minute",
+            Self::MaximumPollers => "provisioned_poller_config.maximum_pollers",
         }
     }
+}
+
+/// Batches of the fewest and the most provisioned pollers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Provisioned {
+    pub(super) fewest: usize,
+    pub(super) most: usize,
 }
 
 /// Decides the limit.
@@ -65,10 +82,13 @@ pub(super) struct Scaler {
     base: usize,
     cap: usize,
     capped_by_owner: bool,
+    provisioned: bool,
     counts_errors: bool,
     limit: usize,
     /// What the next minute with a backlog adds.
     step: usize,
+    /// What a minute adds or takes at the most.
+    most_step: usize,
     /// When the current minute began.
     minute: Mono,
     /// Failed attempts since the last success.
@@ -91,15 +111,32 @@ impl Scaler {
             base,
             cap,
             capped_by_owner: maximum.is_some(),
+            provisioned: false,
             counts_errors: !fifo && !reports,
             limit: base,
             step: STEP,
+            most_step: STEP,
             minute: now,
             streak: 0,
             backlog: false,
             peak: 0,
             troubled: false,
             why: ScaleReason::Ramp,
+        }
+    }
+
+    /// The same with provisioned pollers.
+    pub(super) fn provisioned(fifo: bool, batches: Provisioned, reports: bool, now: Mono) -> Self {
+        let most = batches.most.max(1);
+        let base = if fifo { most } else { batches.fewest.clamp(1, most) };
+        Self {
+            base,
+            cap: most,
+            provisioned: true,
+            limit: base,
+            step: PROVISIONED_STEP,
+            most_step: PROVISIONED_STEP,
+            ..Self::new(fifo, None, reports, now)
         }
     }
 
@@ -110,7 +147,9 @@ impl Scaler {
 
     pub(super) fn reason(&self) -> ScaleReason {
         match self.why {
+            ScaleReason::Ramp if self.provisioned && self.limit < self.cap => ScaleReason::ProvisionedRamp,
             _ if self.limit < self.cap => self.why,
+            _ if self.provisioned => ScaleReason::MaximumPollers,
             _ if self.capped_by_owner => ScaleReason::MaximumConcurrency,
             _ => ScaleReason::Most,
         }
@@ -153,7 +192,7 @@ impl Scaler {
 
     fn back_off(&mut self, to: usize, why: ScaleReason) {
         self.limit = to.clamp(1, self.limit);
-        self.step = self.limit.min(STEP);
+        self.step = self.limit.min(self.most_step);
         self.troubled = true;
         self.backlog = false;
         self.why = why;
@@ -185,13 +224,17 @@ impl Scaler {
         } else if self.limit < self.base {
             self.limit = (self.limit + self.step).min(self.base);
         } else {
-            let less = self.limit.saturating_sub(STEP).max(self.base).max(self.peak);
+            let less = self
+                .limit
+                .saturating_sub(self.most_step)
+                .max(self.base)
+                .max(self.peak);
             if less < self.limit {
                 self.why = ScaleReason::Idle;
             }
             self.limit = less.min(self.limit);
         }
-        self.step = (self.step * 2).min(STEP);
+        self.step = (self.step * 2).min(self.most_step);
     }
 
     /// When the limit may grow though nothing happens.
@@ -235,6 +278,56 @@ mod tests {
             let mut scaler = Scaler::new(fifo, maximum, false, at(0));
             assert_eq!(ramp(&mut scaler, 0, expect.len() as u64 - 1), expect, "{what}");
         }
+    }
+
+    #[test]
+    fn provisioned_pollers_minute_by_minute() {
+        type Row = (&'static str, bool, (usize, usize), &'static [usize]);
+        let cases: [Row; 5] = [
+            ("the defaults", false, (20, 2_000), &[20, 1_020, 2_000, 2_000]),
+            ("5 to 50 pollers", false, (50, 500), &[50, 500, 500]),
+            ("as few as most", false, (30, 30), &[30, 30]),
+            (
+                "all there are",
+                false,
+                (2_000, 20_000),
+                &[2_000, 3_000, 4_000, 5_000],
+            ),
+            ("fifo", true, (20, 2_000), &[2_000, 2_000]),
+        ];
+        for (what, fifo, (fewest, most), expect) in cases {
+            let mut scaler = Scaler::provisioned(fifo, Provisioned { fewest, most }, false, at(0));
+            assert_eq!(ramp(&mut scaler, 0, expect.len() as u64 - 1), expect, "{what}");
+        }
+    }
+
+    #[test]
+    fn provisioned_pollers_give_back_down_to_the_fewest() {
+        let batches = Provisioned {
+            fewest: 20,
+            most: 2_000,
+        };
+        let mut scaler = Scaler::provisioned(false, batches, false, at(0));
+        assert_eq!(scaler.reason(), ScaleReason::ProvisionedRamp);
+        ramp(&mut scaler, 0, 2);
+        assert_eq!(scaler.reason(), ScaleReason::MaximumPollers);
+        scaler.on_empty();
+        let idle: Vec<usize> = [(3, 0), (4, 0), (5, 0)]
+            .map(|(minute, in_use)| {
+                scaler.advance(at(60 * minute), in_use);
+                scaler.limit()
+            })
+            .into();
+        assert_eq!(
+            idle,
+            [2_000, 1_000, 20],
+            "what a minute used counts, then 1,000 a minute"
+        );
+        assert_eq!(scaler.reason(), ScaleReason::Idle);
+        (0..5).for_each(|_| scaler.on_failure());
+        assert_eq!((scaler.limit(), scaler.reason()), (10, ScaleReason::Errors));
+        scaler.on_throttle(3);
+        assert_eq!((scaler.limit(), scaler.reason()), (5, ScaleReason::Throttles));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Settings of mappings (semantics, sections 2 and 2.3).
 
-use super::{Violation, Violations};
+use super::{Violation, Violations, pollers};
 use crate::civil::iso_millis;
 use millstream_types::arn::LOCAL_ACCOUNT;
 use millstream_types::arn::SourceKind;
@@ -163,11 +163,7 @@ fn settings(spec: &MappingSpec) -> Violations {
             }
             found.extend(destination(spec));
             found.extend(one_lane_for_windows(spec));
-            found.extend(unsupported(
-                CONCURRENCY,
-                "ScalingConfig",
-                spec.maximum_concurrency.is_none(),
-            ));
+            found.extend(of_queues_only(spec).into_iter().flatten());
         }
         SourceKind::Sqs { fifo } => {
             found.extend(of_streams_only(spec));
@@ -176,6 +172,7 @@ fn settings(spec: &MappingSpec) -> Violations {
                 let member = "scalingConfig.maximumConcurrency";
                 Violation::outside_model(CONCURRENCY, member, i64::from(n), &(2..=1_000))
             }));
+            found.extend(pollers::check(spec));
         }
     }
     found
@@ -185,6 +182,15 @@ fn settings(spec: &MappingSpec) -> Violations {
 fn unsupported(field: &'static str, member: &str, at_default: bool) -> Option<Violation> {
     let message = format!("Unsupported {member} parameter for given event source mapping type.");
     (!at_default).then(|| Violation::aws(field, "set", "not with this kind of source", message))
+}
+
+/// What a mapping of a stream cannot have.
+fn of_queues_only(spec: &MappingSpec) -> [Option<Violation>; 2] {
+    let (concurrency, pollers) = (spec.maximum_concurrency, spec.provisioned_pollers);
+    [
+        unsupported(CONCURRENCY, "ScalingConfig", concurrency.is_none()),
+        unsupported(pollers::CONFIG, "ProvisionedPollerConfig", pollers.is_none()),
+    ]
 }
 
 /// What a mapping of a queue cannot have. Values equal to the default say nothing and pass.

@@ -4,6 +4,7 @@
 mod filter;
 mod function;
 mod mapping;
+mod pollers;
 mod stream;
 mod violation;
 

@@ -2,7 +2,7 @@
 
 use crate::rig::{Rig, Sent, always, fifo, never, ok, raised, standard};
 use millstream_core::queue::ScaleReason;
-use millstream_types::MappingSpec;
+use millstream_types::{MappingSpec, ProvisionedPollers};
 
 fn one_each(change: impl FnOnce(&mut MappingSpec)) -> MappingSpec {
     standard(|s| {
@@ -116,4 +116,43 @@ fn fifo_queues_use_what_their_groups_allow_from_the_start() {
     rig.send_to(&names).send_to(&names).run_for(1_000);
     assert_eq!(rig.most_running, 400);
     assert_eq!(rig.snapshot().active_groups, 400);
+}
+
+fn provisioned(minimum: u32, maximum: u32) -> MappingSpec {
+    one_each(|s| {
+        s.provisioned_pollers = Some(ProvisionedPollers {
+            minimum: Some(minimum),
+            maximum: Some(maximum),
+        });
+    })
+}
+
+#[test]
+fn provisioned_pollers_have_ten_batches_each() {
+    for (minimum, maximum, expect) in [(2, 200, [20, 1_020]), (5, 5, [50, 50]), (3, 60, [30, 600])] {
+        assert_eq!(
+            in_flight(provisioned(minimum, maximum), 2),
+            expect,
+            "{minimum} {maximum}"
+        );
+    }
+}
+
+/// Of a function that is always done at once, with more to receive than can be.
+#[test]
+fn provisioned_pollers_poll_ten_times_a_second_each() {
+    let mut rig = Rig::new(provisioned(2, 2), 30, |_| Some((1, ok())));
+    rig.send(200).run_for(4_000);
+    let second = |n: u64| {
+        let within = |at: u64| (1_000 * n..1_000 * (n + 1)).contains(&at);
+        rig.receives.iter().filter(|(at, _)| within(*at)).count()
+    };
+    assert_eq!([0, 1, 2, 3].map(second), [21, 20, 20, 20]);
+}
+
+#[test]
+fn the_fewest_pollers_wait_for_what_comes() {
+    let mut rig = Rig::new(provisioned(7, 9), 30, |_| Some((1, ok())));
+    rig.send(100).run_for(600_000);
+    assert_eq!((rig.queue.deleted().len(), rig.polls.len()), (100, 7));
 }

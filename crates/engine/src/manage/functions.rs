@@ -4,7 +4,7 @@ use super::admission::{self, Admission};
 use super::error::{self, ManageError};
 use super::{FunctionPatch, Listed, Manager, patch};
 use millstream_ports::{CatalogError, PoolStatus};
-use millstream_types::{Applied, Function, FunctionName, FunctionSpec, Namespace};
+use millstream_types::{Applied, Function, FunctionName, FunctionSpec, Namespace, Tags};
 
 /// How often a change is tried again when another came between, before the caller is told.
 const CHANGE_TRIES: usize = 5;
@@ -22,6 +22,8 @@ pub struct NewFunction {
     pub request_id: Option<String>,
     /// What of `spec` is applied from a file.
     pub applied: Applied,
+    /// What its owner notes on it.
+    pub tags: Tags,
 }
 
 /// A function as configured and what runs behind it.
@@ -68,6 +70,7 @@ impl Manager {
             modified: now,
             request_id: new.request_id,
             applied: new.applied,
+            tags: new.tags,
         };
         if validate_only {
             return Ok(self.function_view(function));
@@ -130,7 +133,7 @@ impl Manager {
             let spec = patch.apply(&old.spec)?;
             error::all(self.check_function(&spec))?;
             let now = self.ports.clock.now().wall;
-            let next = match patch::next_function(&old, spec, patch.applied.as_ref(), now) {
+            let next = match patch::next_function(&old, spec, patch.notes(), now) {
                 None => return Ok(self.function_view(old)),
                 Some(next) if validate_only => return Ok(self.function_view(next)),
                 Some(next) => next,

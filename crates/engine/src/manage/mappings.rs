@@ -2,12 +2,13 @@
 
 use super::admission::{self, Admission};
 use super::error::{self, ManageError};
+use super::patch::Notes;
 use super::{Listed, Manager, MappingPatch, observed, patch};
 use crate::view::{Live, MappingInspection, MappingView};
 use millstream_ports::CatalogError;
 use millstream_types::{
     Applied, Desired, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace,
-    SourceArn, StartPin, StartingPosition, Wall,
+    SourceArn, StartPin, StartingPosition, Tags, Wall,
 };
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct NewMapping {
     pub paused: bool,
     /// What of this is applied from a file.
     pub applied: Applied,
+    /// What its owner notes on it.
+    pub tags: Tags,
 }
 
 impl Manager {
@@ -152,6 +155,7 @@ impl Manager {
             modified: now,
             request_id: new.request_id,
             applied: new.applied,
+            tags: new.tags,
         }
     }
 
@@ -165,6 +169,29 @@ impl Manager {
         name: &MappingName,
     ) -> Result<MappingView, ManageError> {
         Ok(self.view(self.ports.catalog.mapping(namespace, name).await?))
+    }
+
+    /// The mapping with this id. Mappings that were made without a name have their id as their name and are found at
+    /// once; for others all of the namespace are looked at.
+    ///
+    /// # Errors
+    /// [`ManageError::NotFound`], or the catalog's.
+    pub async fn mapping_by_id(
+        &self,
+        namespace: &Namespace,
+        id: MappingId,
+    ) -> Result<MappingView, ManageError> {
+        match self.ports.catalog.mapping(namespace, &id_as_name(id)).await {
+            Ok(found) if found.id == id => return Ok(self.view(found)),
+            Ok(_) | Err(CatalogError::NotFound { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let mut found = self.all_mappings(namespace, |m| m.id == id).await?;
+        let missing = || ManageError::NotFound {
+            kind: "mapping",
+            name: id.to_string(),
+        };
+        found.pop().map(|m| self.view(m)).ok_or_else(missing)
     }
 
     /// The mappings of a namespace by name, at most `limit`, after `after`.
@@ -211,7 +238,7 @@ impl Manager {
             self.admit_update(&old, &spec).await?;
             let wanted = (spec, patch.desired(old.desired));
             let now = self.ports.clock.now().wall;
-            let next = match patch::next_mapping(&old, wanted, patch.applied.as_ref(), now) {
+            let next = match patch::next_mapping(&old, wanted, patch.notes(), now) {
                 None => return Ok(self.view(old)),
                 Some(next) if validate_only => {
                     // The caller learns how it stands, too.
@@ -233,12 +260,8 @@ impl Manager {
         millstream_core::validate::update(&old.spec, new)?;
         let mut broken = Vec::new();
         if new.function != old.spec.function {
-            let found = self.require_function(&old.namespace, &new.function).await;
-            let function = error::note(found, &mut broken)?;
-            if new.source.kind().is_queue() {
-                let fits = self.require_queue(&old.namespace, &new.source, function.as_ref());
-                error::note(fits.await, &mut broken)?;
-            }
+            let fits = self.check_function_of(&old.namespace, &new.source, &new.function);
+            error::note(fits.await, &mut broken)?;
             let twins = self
                 .all_mappings(&old.namespace, |m| {
                     m.id != old.id && admission::maps(m, &new.source, &new.function)
@@ -253,6 +276,27 @@ impl Manager {
         {
             let found = self.require_destination(&old.namespace, destination).await;
             error::note(found, &mut broken)?;
+        }
+        error::all(broken)
+    }
+
+    /// Checks that a function exists, and that a queue it is to be called for hides messages for as long as it may run.
+    /// A change of a mapping checks it of a function that it had not named before.
+    ///
+    /// # Errors
+    /// [`ManageError::Invalid`] with all broken rules, or the catalog's.
+    pub async fn check_function_of(
+        &self,
+        namespace: &Namespace,
+        source: &SourceArn,
+        function: &FunctionName,
+    ) -> Result<(), ManageError> {
+        let mut broken = Vec::new();
+        let found = self.require_function(namespace, function).await;
+        let function = error::note(found, &mut broken)?;
+        if source.kind().is_queue() {
+            let fits = self.require_queue(namespace, source, function.as_ref());
+            error::note(fits.await, &mut broken)?;
         }
         error::all(broken)
     }
@@ -319,7 +363,7 @@ impl Manager {
                 return Err(ManageError::deleting(name));
             }
             let (now, wanted) = (self.ports.clock.now().wall, (old.spec.clone(), desired));
-            let Some(next) = patch::next_mapping(&old, wanted, None, now) else {
+            let Some(next) = patch::next_mapping(&old, wanted, Notes::default(), now) else {
                 return Ok(self.view(old));
             };
             match self.ports.catalog.put_mapping(next).await {

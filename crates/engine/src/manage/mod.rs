@@ -30,7 +30,7 @@ pub use watch::WatchItem;
 
 use crate::view::Live;
 use millstream_ports::{Catalog, Clock, Destinations, Discards, Entropy, LedgerRead, Sources};
-use millstream_types::{FunctionSpec, MappingSpec};
+use millstream_types::{FunctionSpec, MappingSpec, RequestId, Wall};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -81,6 +81,18 @@ impl Manager {
             ports,
             admission: Arc::new(Mutex::new(())),
         }
+    }
+
+    /// The time that rules are checked against.
+    #[must_use]
+    pub fn now(&self) -> Wall {
+        self.ports.clock.now().wall
+    }
+
+    /// An id for one call of a front door.
+    #[must_use]
+    pub fn new_request_id(&self) -> RequestId {
+        RequestId::from_random(self.ports.entropy.next_u128())
     }
 
     /// The rules that the settings of a new mapping break by themselves, for callers that want to report them

@@ -3,9 +3,16 @@
 use super::error::ManageError;
 use millstream_types::{
     Applied, Desired, FilterCriteria, Function, FunctionName, FunctionSpec, HttpTarget, Mapping, MappingSpec,
-    OnUnmatched, ProcessTarget, SourceArn, StartingPosition, Target, Wall,
+    OnUnmatched, ProcessTarget, ProvisionedPollers, SourceArn, StartingPosition, Tags, Target, Wall,
 };
 use std::collections::BTreeMap;
+
+/// What is kept beside the settings and changed without a new generation; none keeps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Notes<'a> {
+    applied: Option<&'a Applied>,
+    tags: Option<&'a Tags>,
+}
 
 /// What to change of a mapping; none keeps. Source and starting position are here so that setting them to what
 /// they are is no error; setting them to anything else is refused.
@@ -43,10 +50,16 @@ pub struct MappingPatch {
     pub extended_filters: Option<bool>,
     /// See [`FilterCriteria::on_unmatched`].
     pub on_unmatched: Option<OnUnmatched>,
+    /// See [`MappingSpec::provisioned_pollers`]; `Some(None)` clears it.
+    pub provisioned_pollers: Option<Option<ProvisionedPollers>>,
+    /// See [`MappingSpec::event_count_metrics`].
+    pub event_count_metrics: Option<bool>,
     /// Whether it is to be [`Desired::Paused`] or [`Desired::Running`].
     pub paused: Option<bool>,
     /// See [`Mapping::applied`].
     pub applied: Option<Applied>,
+    /// See [`Mapping::tags`].
+    pub tags: Option<Tags>,
 }
 
 impl MappingPatch {
@@ -80,6 +93,15 @@ impl MappingPatch {
                 extended: p.extended_filters.unwrap_or(old.filter_criteria.extended),
                 on_unmatched: p.on_unmatched.unwrap_or(old.filter_criteria.on_unmatched),
             },
+            provisioned_pollers: p.provisioned_pollers.unwrap_or(old.provisioned_pollers),
+            event_count_metrics: p.event_count_metrics.unwrap_or(old.event_count_metrics),
+        }
+    }
+
+    pub(super) fn notes(&self) -> Notes<'_> {
+        Notes {
+            applied: self.applied.as_ref(),
+            tags: self.tags.as_ref(),
         }
     }
 
@@ -98,15 +120,17 @@ impl MappingPatch {
 pub(super) fn next_mapping(
     old: &Mapping,
     (spec, desired): (MappingSpec, Desired),
-    applied: Option<&Applied>,
+    notes: Notes<'_>,
     now: Wall,
 ) -> Option<Mapping> {
     let changed = spec != old.spec || desired != old.desired;
-    let applied = applied.unwrap_or(&old.applied).clone();
-    (changed || applied != old.applied).then(|| Mapping {
+    let applied = notes.applied.unwrap_or(&old.applied).clone();
+    let tags = notes.tags.unwrap_or(&old.tags).clone();
+    (changed || applied != old.applied || tags != old.tags).then(|| Mapping {
         spec,
         desired,
         applied,
+        tags,
         generation: old.generation + u64::from(changed),
         modified: if changed { now } else { old.modified },
         ..old.clone()
@@ -124,6 +148,8 @@ pub struct FunctionPatch {
     pub concurrency: Option<u32>,
     /// See [`Function::applied`].
     pub applied: Option<Applied>,
+    /// See [`Function::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// What to change of a function's target.
@@ -162,6 +188,13 @@ pub struct ProcessPatch {
 }
 
 impl FunctionPatch {
+    pub(super) fn notes(&self) -> Notes<'_> {
+        Notes {
+            applied: self.applied.as_ref(),
+            tags: self.tags.as_ref(),
+        }
+    }
+
     /// The settings after the change.
     ///
     /// # Errors
@@ -213,14 +246,16 @@ impl ProcessPatch {
 pub(super) fn next_function(
     old: &Function,
     spec: FunctionSpec,
-    applied: Option<&Applied>,
+    notes: Notes<'_>,
     now: Wall,
 ) -> Option<Function> {
     let changed = spec != old.spec;
-    let applied = applied.unwrap_or(&old.applied).clone();
-    (changed || applied != old.applied).then(|| Function {
+    let applied = notes.applied.unwrap_or(&old.applied).clone();
+    let tags = notes.tags.unwrap_or(&old.tags).clone();
+    (changed || applied != old.applied || tags != old.tags).then(|| Function {
         spec,
         applied,
+        tags,
         generation: old.generation + u64::from(changed),
         modified: if changed { now } else { old.modified },
         ..old.clone()

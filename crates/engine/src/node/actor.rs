@@ -339,7 +339,7 @@ impl NodeState {
         let key = (function.namespace.clone(), function.name.clone());
         if let Some((known, pool)) = self.pools.get_mut(&key) {
             known.clone_from(&function);
-            let _ = pool.cast(PoolMsg::Configure(function));
+            let _ = pool.cast(PoolMsg::Configure(Box::new(function)));
             return Ok(());
         }
         let args = (self.context.clone(), function.clone());

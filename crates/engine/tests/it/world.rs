@@ -87,6 +87,7 @@ impl World {
             modified: Wall(0),
             request_id: None,
             applied: Default::default(),
+            tags: Default::default(),
         }));
     }
 
@@ -118,6 +119,7 @@ impl World {
             modified: Wall(0),
             request_id: None,
             applied: Default::default(),
+            tags: Default::default(),
         };
         self.change(mapping, |_| {})
     }

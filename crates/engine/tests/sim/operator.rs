@@ -64,6 +64,7 @@ impl World {
                 modified: Wall(0),
                 request_id: None,
                 applied: Applied::default(),
+                tags: Default::default(),
             });
             self.make_at_once(mapping.source, mapping.spec);
         }
@@ -106,6 +107,7 @@ impl World {
             modified: self.now.wall,
             request_id: None,
             applied: Applied::default(),
+            tags: Default::default(),
         };
         if let Err(error) = self.put_mapping(mapping) {
             self.wrong(format!("a mapping could not be made: {error}"));
@@ -308,6 +310,7 @@ impl World {
             request_id: None,
             paused: false,
             applied: Applied::default(),
+            tags: Default::default(),
         };
         let task = async move {
             // Whether it worked shows in the catalog.

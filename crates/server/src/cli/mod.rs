@@ -7,6 +7,7 @@ mod config;
 mod confirm;
 mod declared;
 mod dev;
+mod env;
 mod error;
 mod filter;
 mod function;
@@ -98,6 +99,8 @@ enum Command {
     Filter(filter::FilterArgs),
     /// Check and show the server's configuration.
     Config(config::ConfigArgs),
+    /// Print the variables by which clients of AWS find the server: eval "$(millstream env)".
+    Env(env::EnvArgs),
     /// Print a script that completes command lines in a shell, names of resources included.
     #[command(after_help = completion::HELP)]
     Completion(completion::CompletionArgs),
@@ -134,6 +137,7 @@ fn run(command: Command) -> Result<u8, CliError> {
         Command::GenerateEvent(args) => generate::run(args)?,
         Command::Filter(args) => return filter::run(args),
         Command::Config(args) => config::run(args)?,
+        Command::Env(args) => env::run(args)?,
         Command::Completion(args) => completion::run(&args)?,
     }
     Ok(0)
@@ -230,6 +234,9 @@ mod tests {
             "dev --source queue/jobs --watch src --watch lib --timeout 30s --batch-size 5 --data-dir d -- ./bootstrap -v",
             "dev --url http://127.0.0.1:1/ -s arn:aws:sqs:us-east-1:000000000000:jobs --grpc-addr 127.0.0.1:0",
             "completion powershell",
+            "env --aws-addr 127.0.0.1:7501",
+            "server --aws-addr off --aws-keys env:KEYS --aws-hosts millstream,other",
+            "mapping create work --queue jobs --function f --min-pollers 2 --max-pollers 20 --metrics event-count --tag a=b --tag c=",
             "completion zsh",
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("millstream").chain(line.split_whitespace()));

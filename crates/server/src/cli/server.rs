@@ -15,7 +15,7 @@ pub(crate) struct ServerArgs {
 }
 
 /// Runs the server until it is stopped; its exit code. When it is ready, a line for each of its ports is printed for
-/// programs to read: `listening ops=ADDR`, unless it is off, and last `listening grpc=ADDR`.
+/// programs to read: `listening aws=ADDR` and `listening ops=ADDR`, unless they are off, and last `listening grpc=ADDR`.
 ///
 /// # Errors
 /// If it cannot start, or ends by itself.
@@ -27,9 +27,11 @@ pub(crate) fn run(args: ServerArgs) -> Result<u8, CliError> {
         .iter()
         .for_each(|warning| screen.note(&format!("warning: {warning}")));
     let announce = move |listening: Listening| {
+        let aws = listening.aws.map(|addr| format!("listening aws={addr}"));
         let ops = listening.ops.map(|addr| format!("listening ops={addr}"));
-        for line in ops
+        for line in aws
             .into_iter()
+            .chain(ops)
             .chain([format!("listening grpc={}", listening.grpc)])
         {
             // A server whose output nobody reads runs all the same.
@@ -54,6 +56,12 @@ pub(super) fn next(e: &RunError) -> &'static str {
         RunError::Engine(StartError::Open(_)) => "another directory is named by --data-dir",
         RunError::Ops(_) => {
             "another address is named by --ops-addr; port 0 takes a free one, and off leaves it out"
+        }
+        RunError::Aws(_) => {
+            "another address is named by --aws-addr; port 0 takes a free one, and off leaves it out"
+        }
+        RunError::AwsKeys(_) => {
+            "correct what --aws-keys names: ID:SECRET, one a line; without it no signature is looked at"
         }
         RunError::Export(_) => {
             "correct the OTEL_… variables: docs/telemetry.md; OTEL_SDK_DISABLED=true leaves it out"

@@ -29,7 +29,7 @@ impl Key {
 }
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 13] = [
+pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "data_dir",
         default: "millstream-data",
@@ -44,6 +44,31 @@ pub(crate) const KEYS: [Key; 13] = [
         summary: "Where the gRPC API listens; port 0 takes a free one",
         detail: "Loopback addresses only: this build has neither TLS nor authentication, and whoever may register \
                  a function may run a program. The address in use is printed when the server is ready.",
+    },
+    Key {
+        name: "aws_addr",
+        default: "127.0.0.1:7401",
+        form: "IP:PORT|off",
+        summary: "Where the AWS-compatible HTTP API listens; port 0 takes a free one",
+        detail: "Lambda's event source mappings, for the AWS CLI, the AWS SDKs, Terraform and SAM; `millstream env` prints \
+                 the variables by which they find it. Loopback addresses only, as for `grpc_addr`. `off` leaves it out.",
+    },
+    Key {
+        name: "aws_keys",
+        default: "",
+        form: "env:NAME|file:PATH",
+        summary: "Where the access keys are that requests of the AWS API must be signed with",
+        detail: "A variable or a file with `ID:SECRET`, one a line or between commas; read when the server starts, and never \
+                 shown. With keys, a request without a valid signature (Signature Version 4), or with one that is more than \
+                 five minutes off, is answered with 403. Without, any signature is accepted, and none.",
+    },
+    Key {
+        name: "aws_hosts",
+        default: "",
+        form: "NAME,...",
+        summary: "Names of this server that requests of the AWS API may use in their header Host, besides those of loopback",
+        detail: "For a proxy or a container in front of it. Requests that name another host are refused, as are those that \
+                 come from a page in a browser: a page can make a name of its own point to this machine.",
     },
     Key {
         name: "ops_addr",

@@ -3,6 +3,7 @@
 //! One table, [`KEYS`], holds name, default and meaning of each; flags, environment variables, the check of the
 //! file and the reference in `docs/configuration.md` all come from it, so that none of them can be forgotten.
 
+mod aws;
 mod file;
 mod keys;
 mod problem;

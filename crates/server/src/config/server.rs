@@ -1,5 +1,6 @@
 //! The settings as the server uses them, and the check of each.
 
+use super::aws::{self, KeysAt};
 use super::keys::KEYS;
 use super::problem::{Origin, Problems};
 use super::resolve::Resolved;
@@ -29,6 +30,12 @@ pub(crate) struct ServerConfig {
     pub(crate) data_dir: PathBuf,
     /// Where the gRPC API listens; a loopback address.
     pub(crate) grpc_addr: SocketAddr,
+    /// Where the AWS-compatible API listens; a loopback address.
+    pub(crate) aws_addr: Option<SocketAddr>,
+    /// Where the keys are that its requests must be signed with.
+    pub(crate) aws_keys: KeysAt,
+    /// Names of this server that its requests may use, in lower case.
+    pub(crate) aws_hosts: Vec<String>,
     /// Where probes and metrics are served; a loopback address.
     pub(crate) ops_addr: Option<SocketAddr>,
     /// Whether lag is told of every shard.
@@ -68,6 +75,9 @@ impl ServerConfig {
         let config = Self {
             data_dir: read.key("data_dir", data_dir),
             grpc_addr: read.key("grpc_addr", loopback),
+            aws_addr: read.key("aws_addr", loopback_or_off),
+            aws_keys: read.key("aws_keys", KeysAt::parse),
+            aws_hosts: read.key("aws_hosts", aws::hosts),
             ops_addr: read.key("ops_addr", loopback_or_off),
             metrics_per_shard: read.key("metrics_per_shard", boolean),
             drain_timeout: read.key("drain_timeout", |t| {
@@ -145,6 +155,8 @@ fallback! {
     LogFormat => LogFormat::Text,
     Option<SocketAddr> => None,
     bool => false,
+    KeysAt => KeysAt::Nowhere,
+    Vec<String> => Vec::new(),
 }
 
 fn data_dir(text: &str) -> Result<PathBuf, String> {
@@ -293,6 +305,8 @@ mod tests {
         let config = read(None, &[], &[]).unwrap();
         assert_eq!(config.grpc_addr.to_string(), "127.0.0.1:7400");
         assert_eq!(config.ops_addr, Some(SocketAddr::from(([127, 0, 0, 1], 7402))));
+        assert_eq!(config.aws_addr, Some(SocketAddr::from(([127, 0, 0, 1], 7401))));
+        assert_eq!(config.aws_keys, KeysAt::Nowhere);
         assert!(!config.traces.enabled);
         assert_eq!(
             (config.drain_timeout, config.byte_budget),

@@ -73,6 +73,7 @@ const UNMATCHED: &[Word] = &[
     word("KEEP", "ON_UNMATCHED_KEEP", ""),
     word("QUARANTINE", "ON_UNMATCHED_QUARANTINE", ""),
 ];
+const METRICS: &[Word] = &[word("EVENT_COUNT", "METRICS_GROUP_EVENT_COUNT", "EventCount")];
 const SCOPES: &[Word] = &[
     word("QUEUE", "DEDUPLICATION_SCOPE_QUEUE", "queue"),
     word(
@@ -98,6 +99,7 @@ const FUNCTION: &[Field] = &[
     Field::new("in_process", Form::Nothing),
     Field::new("timeout", Form::Duration(1, 900_000)),
     Field::new("concurrency", Form::Number(1, 1_000, None)),
+    Field::new("tags", Form::TextMap),
 ];
 
 const QUEUE: &[Field] = &[
@@ -130,6 +132,18 @@ const MAPPING: &[Field] = &[
     Field::new("filter_criteria.filters", Form::Patterns),
     Field::new("filter_criteria.extended", Form::Bool),
     Field::new("filter_criteria.on_unmatched", Form::OneOf(UNMATCHED)),
+    Field::new(
+        "provisioned_poller_config.minimum_pollers",
+        Form::Number(2, 200, None),
+    )
+    .part_of("provisioned_poller_config"),
+    Field::new(
+        "provisioned_poller_config.maximum_pollers",
+        Form::Number(2, 2_000, None),
+    )
+    .part_of("provisioned_poller_config"),
+    Field::new("metrics_config.metrics", Form::SomeOf(METRICS)).part_of("metrics_config"),
+    Field::new("tags", Form::TextMap),
     Field::new("paused", Form::Bool),
 ];
 

@@ -140,7 +140,8 @@ just text
              starting_position, starting_position_timestamp, batch_size, maximum_batching_window_seconds, \
              parallelization_factor, bisect_batch_on_function_error, maximum_retry_attempts, \
              maximum_record_age_seconds, function_response_types, destination_config, scaling_config, \
-             tumbling_window_in_seconds, filter_criteria, paused, stream, queue; did you mean 'batch_size'?",
+             tumbling_window_in_seconds, filter_criteria, provisioned_poller_config, metrics_config, tags, paused, \
+             stream, queue; did you mean 'batch_size'?",
             "x.yaml:14: mapping/m: spec.batch_size '20000' is not valid: a whole number, 1 to 10000",
             "x.yaml:15: mapping/m: spec.paused has no value: true or false; or leave the line out",
             "x.yaml:16: mapping/m: spec.scaling_config '5' is not valid: a map of maximum_concurrency",

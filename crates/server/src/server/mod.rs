@@ -1,6 +1,6 @@
 //! The server: composes engine and front door, and stops them in order.
 //!
-//! Stages of a stop, under one deadline: the front door says NOT_SERVING, ends its watches and refuses new calls;
+//! Stages of a stop, under one deadline: the front doors say NOT_SERVING, end watches and refuse new calls;
 //! running invocations end and their progress is stored; function processes end; the database closes; the last spans
 //! are exported, within a deadline of their own. The operations port answers until then. A second signal ends the
 //! process at once, as a crash would: nothing acknowledged is lost.
@@ -12,6 +12,7 @@ mod signals;
 
 use crate::config::ServerConfig;
 use millstream::{Assembly, AssemblyOptions, InProcess, Shutdown, StartError};
+use millstream_control::aws::{AccessKeys, AwsOptions, AwsServeError, AwsServer};
 use millstream_control::ops::OpsError;
 use millstream_control::{BoundServer, ControlOptions, ControlServices, ServeError, serve};
 use millstream_telemetry::export::{ExportError, Exporter};
@@ -40,6 +41,12 @@ pub(crate) enum RunError {
     /// The front door did not open.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The AWS API did not open.
+    #[error("AWS API: {0}")]
+    Aws(#[from] AwsServeError),
+    /// The keys of the AWS API cannot be read.
+    #[error("{0}")]
+    AwsKeys(String),
     /// The operations port did not open.
     #[error("operations port: {0}")]
     Ops(#[from] OpsError),
@@ -65,6 +72,8 @@ pub(crate) enum Stopped {
 pub(crate) struct Listening {
     /// The gRPC API.
     pub(crate) grpc: SocketAddr,
+    /// The AWS-compatible API, unless switched off.
+    pub(crate) aws: Option<SocketAddr>,
     /// Probes and metrics, unless switched off.
     pub(crate) ops: Option<SocketAddr>,
 }
@@ -121,22 +130,26 @@ async fn serve_until_stopped<G: Future>(
         .unused
         .iter()
         .for_each(|unused| tracing::warn!("{unused}"));
+    let aws_keys = config.aws_keys.load().map_err(RunError::AwsKeys)?;
     let operations = Operations::start(config, exporter)?;
     let assembly = Assembly::start(assembly_options(config), Arc::new(InProcess::new())).await?;
     operations.watch(&assembly, config);
     let closing = CancellationToken::new();
-    let server = match open_door(config, &assembly, closing.clone()).await {
-        Ok(server) => server,
+    let (server, aws) = match open_doors(config, &assembly, aws_keys, &closing).await {
+        Ok(doors) => doors,
         Err(e) => {
+            closing.cancel();
             assembly.drain(config.drain_timeout).await;
-            return Err(e.into());
+            return Err(e);
         }
     };
     let listening = Listening {
         grpc: server.local_addr(),
+        aws: aws.as_ref().map(AwsServer::local_addr),
         ops: operations.local_addr(),
     };
-    tracing::info!(grpc = %listening.grpc, ops = listening.ops.map(tracing::field::display), "ready");
+    let shown = |addr: Option<SocketAddr>| addr.map(tracing::field::display);
+    tracing::info!(grpc = %listening.grpc, aws = shown(listening.aws), ops = shown(listening.ops), "ready");
     operations.probes.ready();
     let mut task = Box::pin(task(listening));
     notify::tell(notify::State::Ready);
@@ -156,10 +169,16 @@ async fn serve_until_stopped<G: Future>(
     operations.probes.draining();
     notify::tell(notify::State::Stopping);
     closing.cancel();
-    let (served, drained) = match ended {
-        None => tokio::join!(async { flat(served.await) }, assembly.drain(config.drain_timeout)),
-        Some(ended) => (ended, assembly.drain(config.drain_timeout).await),
+    let calls = async {
+        if let Some(aws) = aws {
+            aws.stopped().await;
+        }
+        match ended {
+            Some(ended) => ended,
+            None => flat(served.await),
+        }
     };
+    let (served, drained) = tokio::join!(calls, assembly.drain(config.drain_timeout));
     served?;
     Ok((tell(drained, config), result))
 }
@@ -181,7 +200,27 @@ fn assembly_options(config: &ServerConfig) -> AssemblyOptions {
     options
 }
 
-async fn open_door(
+async fn open_doors(
+    config: &ServerConfig,
+    assembly: &Assembly,
+    keys: AccessKeys,
+    closing: &CancellationToken,
+) -> Result<(BoundServer, Option<AwsServer>), RunError> {
+    let server = open_grpc(config, assembly, closing.clone()).await?;
+    let Some(addr) = config.aws_addr else {
+        return Ok((server, None));
+    };
+    let options = AwsOptions {
+        addr,
+        hosts: config.aws_hosts.clone(),
+        keys,
+        drain: config.drain_timeout.min(CALLS_DRAIN),
+    };
+    let aws = AwsServer::start(options, assembly.manager(), closing.clone()).await?;
+    Ok((server, Some(aws)))
+}
+
+async fn open_grpc(
     config: &ServerConfig,
     assembly: &Assembly,
     closing: CancellationToken,

@@ -28,6 +28,7 @@ fn function(namespace: &str, name: &str) -> Function {
         modified: Wall(1),
         request_id: None,
         applied: Default::default(),
+        tags: Default::default(),
     }
 }
 
@@ -53,6 +54,7 @@ fn mapping(namespace: &str, name: &str, id: u128) -> Mapping {
         modified: Wall(1),
         request_id: Some("r".into()),
         applied: Default::default(),
+        tags: Default::default(),
     }
 }
 

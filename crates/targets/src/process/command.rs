@@ -169,6 +169,7 @@ pub(super) mod tests {
             modified: Wall(0),
             request_id: None,
             applied: Default::default(),
+            tags: Default::default(),
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) fn function(target: Target, concurrency: u32) -> Function {
         modified: Wall(0),
         request_id: None,
         applied: Default::default(),
+        tags: Default::default(),
     }
 }
 

@@ -267,6 +267,7 @@ fn what_is_shown_can_be_sent_back() {
             modified: Wall(0),
             request_id: None,
             applied: Default::default(),
+            tags: Default::default(),
         };
         let shown = to_api(&FunctionView {
             function,

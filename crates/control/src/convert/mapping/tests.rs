@@ -377,6 +377,7 @@ fn view(spec: MappingSpec, state: MappingState) -> MappingView {
         modified: Wall(2_500),
         request_id: None,
         applied: Default::default(),
+        tags: Default::default(),
     };
     MappingView { mapping, status }
 }

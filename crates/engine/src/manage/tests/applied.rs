@@ -2,7 +2,7 @@
 
 use super::fakes::*;
 use crate::manage::{FunctionPatch, ManageError, MappingPatch, NewMapping};
-use millstream_types::{Applied, Desired, MappingSpec};
+use millstream_types::{Applied, Desired, MappingSpec, Tags};
 
 fn applied(path: &str) -> Applied {
     Applied::new([(path.to_owned(), "1".to_owned())].into()).unwrap()
@@ -145,4 +145,73 @@ async fn everything_that_does_not_exist_is_told_at_once() {
         "source_arn",
     ];
     assert_eq!(fields(&e), missing);
+}
+
+#[tokio::test]
+async fn tags_are_no_new_generation() {
+    let w = World::new().await;
+    let (ns, m, f) = (namespace(), name("m"), function("f"));
+    let made = w
+        .manager
+        .create_mapping(new_mapping("m"), false)
+        .await
+        .unwrap()
+        .mapping;
+    assert!(made.tags.is_empty());
+    let tags = Tags::new([("team".to_owned(), "a".to_owned())].into()).unwrap();
+    let patch = MappingPatch {
+        tags: Some(tags.clone()),
+        ..Default::default()
+    };
+    let tagged = w
+        .manager
+        .update_mapping(&ns, &m, &patch, None, false)
+        .await
+        .unwrap()
+        .mapping;
+    assert_eq!((&tagged.tags, tagged.generation), (&tags, made.generation));
+    assert!(tagged.revision > made.revision);
+    let patch = MappingPatch {
+        batch_size: Some(Some(7)),
+        ..Default::default()
+    };
+    let changed = w
+        .manager
+        .update_mapping(&ns, &m, &patch, None, false)
+        .await
+        .unwrap()
+        .mapping;
+    assert_eq!((&changed.tags, changed.generation), (&tags, made.generation + 1));
+    let patch = FunctionPatch {
+        tags: Some(tags.clone()),
+        ..Default::default()
+    };
+    let before = w.manager.function(&ns, &f).await.unwrap().function;
+    let tagged = w
+        .manager
+        .update_function(&ns, &f, &patch, None, false)
+        .await
+        .unwrap()
+        .function;
+    assert_eq!((&tagged.tags, tagged.generation), (&tags, before.generation));
+}
+
+#[tokio::test]
+async fn a_mapping_is_found_by_its_id_whatever_its_name() {
+    let w = World::new().await;
+    let ns = namespace();
+    let named = w
+        .manager
+        .create_mapping(new_mapping("m"), false)
+        .await
+        .unwrap()
+        .mapping;
+    let found = w.manager.mapping_by_id(&ns, named.id).await.unwrap().mapping;
+    assert_eq!(found, named);
+    let missing = millstream_types::MappingId::from_random(77);
+    let e = w.manager.mapping_by_id(&ns, missing).await.unwrap_err();
+    assert!(
+        matches!(e, crate::manage::ManageError::NotFound { kind: "mapping", .. }),
+        "{e:?}"
+    );
 }

@@ -87,6 +87,7 @@ pub(super) fn new_mapping(text: &str) -> NewMapping {
         request_id: None,
         paused: false,
         applied: Default::default(),
+        tags: Default::default(),
     }
 }
 
@@ -102,6 +103,7 @@ pub(super) fn new_function(text: &str) -> NewFunction {
         spec,
         request_id: None,
         applied: Default::default(),
+        tags: Default::default(),
     }
 }
 

@@ -29,6 +29,7 @@ fn made(new: &NewMapping, generation: u64, desired: Desired) -> Mapping {
         modified: Wall(1),
         request_id: new.request_id.clone(),
         applied: Default::default(),
+        tags: Default::default(),
     }
 }
 
@@ -203,6 +204,7 @@ fn a_new_function_is_admitted_or_not() {
         modified: Wall(1),
         request_id: Some("r".into()),
         applied: Default::default(),
+        tags: Default::default(),
     };
     let decide = |new| admission::function(&new, Some(&existing));
     assert_eq!(admission::function(&with("r", 1), None), Ok(Admission::New));

@@ -76,6 +76,7 @@ impl Stage {
             modified: Wall(0),
             request_id: None,
             applied: Default::default(),
+            tags: Default::default(),
         }));
     }
 
@@ -113,6 +114,7 @@ impl Stage {
             modified: Wall(0),
             request_id: None,
             applied: Default::default(),
+            tags: Default::default(),
         };
         self.put(mapping)
     }

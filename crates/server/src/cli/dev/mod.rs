@@ -190,6 +190,9 @@ impl Work {
             screen.line(&format!("watching {watched}"))?;
         }
         // As a server announces itself, for programs to read.
+        if let Some(aws) = listening.aws {
+            screen.line(&format!("listening aws={aws}"))?;
+        }
         if let Some(ops) = listening.ops {
             screen.line(&format!("listening ops={ops}"))?;
         }

@@ -2,6 +2,7 @@
 
 mod describe;
 mod describe_queue;
+mod operation;
 mod settings;
 mod show;
 mod verbs;

@@ -1,5 +1,6 @@
 //! The settings of a mapping as flags, named as AWS names them, with short forms.
 
+use super::operation::Operation;
 use crate::cli::names::destination_arn;
 use crate::cli::when;
 use crate::units::whole_seconds;
@@ -54,6 +55,8 @@ pub(crate) struct Settings {
     /// drop].
     #[arg(long, value_name = "WHAT", help_heading = HEADING)]
     on_unmatched: Option<Unmatched>,
+    #[command(flatten)]
+    operation: Operation,
 }
 
 /// What becomes of records that match no filter.
@@ -101,6 +104,9 @@ pub(crate) enum Unset {
     TumblingWindowInSeconds,
     #[value(alias = "filter")]
     Filters,
+    ProvisionedPollers,
+    Metrics,
+    Tags,
 }
 
 impl Unset {
@@ -118,6 +124,9 @@ impl Unset {
             Self::MaximumConcurrency => "scaling_config",
             Self::TumblingWindowInSeconds => "tumbling_window_in_seconds",
             Self::Filters => "filter_criteria",
+            Self::ProvisionedPollers => "provisioned_poller_config",
+            Self::Metrics => "metrics_config",
+            Self::Tags => "tags",
         }
     }
 }
@@ -157,6 +166,7 @@ impl Settings {
         }
         let mut mask = self.mask();
         mask.extend(self.filter_mask());
+        mask.extend(self.operation.apply(mapping));
         mask
     }
 
@@ -338,6 +348,15 @@ mod tests {
             mask,
             ["bisect_batch_on_function_error", "function_response_types"]
         );
+        let (mapping, mask) = parse("--max-pollers 20 --metrics event-count --tag a=b --tag c=");
+        let pollers = mapping.provisioned_poller_config.unwrap_or_default();
+        assert_eq!(
+            (pollers.minimum_pollers, pollers.maximum_pollers),
+            (None, Some(20))
+        );
+        assert_eq!(mapping.tags["a"], "b");
+        assert_eq!((mapping.tags.len(), mapping.tags["c"].as_str()), (2, ""));
+        assert_eq!(mask, ["provisioned_poller_config", "metrics_config", "tags"]);
         let (mapping, _) = parse("--report-batch-item-failures");
         assert_eq!(mapping.function_response_types, [1]);
     }
