@@ -202,6 +202,17 @@ def queues():
     assert changed["ProvisionedPollerConfig"] == {"MinimumPollers": 3}
     aws.update_event_source_mapping(UUID=uuid, ProvisionedPollerConfig={})
     assert members(state(uuid, "Enabled")) == COMMON
+    criteria = {"Filters": [{"Pattern": '{"body":["x"]}'}, {"Pattern": '{"body":{"n":[{"numeric":[">",0]}]}}'}]}
+    aws.update_event_source_mapping(UUID=uuid, FilterCriteria=criteria)
+    assert state(uuid, "Enabled")["FilterCriteria"] == criteria
+    bad = {"Filters": [{"Pattern": '{"body":"x"}'}]}
+    refused_text = refused(
+        "InvalidParameterValueException",
+        lambda: aws.update_event_source_mapping(UUID=uuid, FilterCriteria=bad),
+    )
+    assert refused_text == "Invalid filter pattern definition.", refused_text
+    aws.update_event_source_mapping(UUID=uuid, FilterCriteria={})
+    assert members(state(uuid, "Enabled")) == COMMON
     tags(made["EventSourceMappingArn"], {"team": "a b", "empty": ""})
     gone(uuid)
 

@@ -138,9 +138,15 @@ fn settings(r: &MappingRequest, kind: SourceKind) -> Result<MappingPatch> {
         maximum_concurrency: r.scaling.as_ref().map(|s| s.maximum_concurrency.map(bounded)),
         provisioned_pollers: r.pollers.as_ref().map(pollers),
         tumbling_window_seconds: r.tumbling_window.map(bounded),
+        filters: r.filters.as_ref().map(|all| patterns(all)),
         event_count_metrics: r.metrics.as_ref().map(|metrics| !metrics.is_empty()),
         ..MappingPatch::default()
     })
+}
+
+/// A filter without a pattern has none that means anything, and is refused as such.
+fn patterns(all: &[Option<String>]) -> Vec<String> {
+    all.iter().map(|p| p.clone().unwrap_or_default()).collect()
 }
 
 /// A number that the model's constraints have bounded.
@@ -187,19 +193,6 @@ fn refused(r: &MappingRequest, queue: bool) -> Result<()> {
         return Err(AwsError::not_valid(
             "MetricsConfig.Metrics",
             "EventCount, EventCount",
-            allowed,
-        ));
-    }
-    later(r)
-}
-
-/// Refused until it is built.
-fn later(r: &MappingRequest) -> Result<()> {
-    if let Some(filters) = r.filters.as_ref().filter(|filters| !filters.is_empty()) {
-        let allowed = "no filters: they are not built";
-        return Err(AwsError::not_valid(
-            "FilterCriteria.Filters",
-            filters.len(),
             allowed,
         ));
     }

@@ -88,6 +88,11 @@ fn of_streams(spec: &MappingSpec, shown: &mut Map<String, Value>) {
 
 /// What is shown only where it was set, and as it was set.
 fn when_set(spec: &MappingSpec, shown: &mut Map<String, Value>) {
+    let filters = &spec.filter_criteria.filters;
+    if !filters.is_empty() {
+        let filters: Vec<Value> = filters.iter().map(|p| json!({"Pattern": p})).collect();
+        shown.insert("FilterCriteria".into(), json!({"Filters": filters}));
+    }
     if let Some(n) = spec.maximum_concurrency {
         shown.insert("ScalingConfig".into(), json!({"MaximumConcurrency": n}));
     }
