@@ -272,6 +272,7 @@ fn ports(port: &Port) -> NodePorts {
         entropy: Arc::new(port.clone()),
         catalog: Arc::new(SimCatalog(port.clone())),
         journal: store.clone(),
+        ledger: store.clone(),
         sources: Arc::new(SimSources(port.clone())),
         destinations: Arc::new(SimMail(port.clone())),
         outbox: store,

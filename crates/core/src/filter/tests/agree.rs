@@ -29,7 +29,7 @@ fn name() -> impl Strategy<Value = String> {
 fn event() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 40, 4, |inner| {
         prop_oneof![
-            2 => btree_map(name(), inner.clone(), 0..4).prop_map(|m| Value::from_iter(m)),
+            2 => btree_map(name(), inner.clone(), 0..4).prop_map(Value::from_iter),
             1 => vec(inner, 0..4).prop_map(Value::from),
         ]
     })
@@ -67,8 +67,7 @@ fn values(absence: bool) -> impl Strategy<Value = Value> {
 }
 
 fn pattern() -> impl Strategy<Value = Value> {
-    let object =
-        |inner: BoxedStrategy<Value>| btree_map(name(), inner, 1..3).prop_map(|m| Value::from_iter(m));
+    let object = |inner: BoxedStrategy<Value>| btree_map(name(), inner, 1..3).prop_map(Value::from_iter);
     let tree = values(true).boxed().prop_recursive(3, 16, 3, move |inner| {
         let plain = object(inner.clone().boxed());
         let either =
@@ -80,7 +79,7 @@ fn pattern() -> impl Strategy<Value = Value> {
             });
         prop_oneof![3 => plain, 1 => either]
     });
-    btree_map(name(), tree, 1..3).prop_map(|m| Value::from_iter(m))
+    btree_map(name(), tree, 1..3).prop_map(Value::from_iter)
 }
 
 /// Patterns for the data and for what stands beside it.
@@ -244,20 +243,20 @@ fn plain_event() -> impl Strategy<Value = Value> {
         scalar().boxed(),
         vec(scalar(), 1..3).prop_map(Value::from).boxed()
     ];
-    let object = || btree_map(name(), field.clone(), 1..4).prop_map(|m| Value::from_iter(m));
+    let object = || btree_map(name(), field.clone(), 1..4).prop_map(Value::from_iter);
     let nested = prop_oneof![
         2 => field.clone(),
         2 => object(),
         1 => vec(object(), 1..3).prop_map(Value::from),
     ];
-    btree_map(name(), nested, 1..4).prop_map(|m| Value::from_iter(m))
+    btree_map(name(), nested, 1..4).prop_map(Value::from_iter)
 }
 
 fn plain_pattern() -> impl Strategy<Value = Value> {
     let absent = Just(json!([{"exists": false}]));
     let leaf = || prop_oneof![6 => values(false), 1 => absent.clone()];
-    let object = btree_map(name(), values(false), 1..3).prop_map(|m| Value::from_iter(m));
-    btree_map(name(), prop_oneof![leaf(), object], 1..3).prop_map(|m| Value::from_iter(m))
+    let object = btree_map(name(), values(false), 1..3).prop_map(Value::from_iter);
+    btree_map(name(), prop_oneof![leaf(), object], 1..3).prop_map(Value::from_iter)
 }
 
 proptest! {

@@ -189,7 +189,7 @@ fn choose<'a>(branch: &Branch, fields: &'a [Field<'a>], chosen: &mut Vec<&'a Fie
 
 fn holds(rule: &Value, value: &Value) -> bool {
     let Value::Object(operator) = rule else {
-        return rule.to_string() == value.to_string();
+        return rule == value;
     };
     let (name, operand) = operator.iter().next().unwrap();
     let text = value.as_str();

@@ -1,5 +1,7 @@
 //! How fast it is: `cargo test --release -p millstream-core --lib filter::tests::rate -- --ignored --nocapture`.
 
+#![allow(clippy::print_stderr, reason = "a measurement is to be read")]
+
 use super::criteria;
 use super::sources::{identity, record};
 use crate::filter::{RecordFilter, Scratch};

@@ -314,7 +314,7 @@ fn items_of_dynamodb_are_matched_with_their_types() {
         let filter = RecordFilter::of(&spec(pattern), &identity().shard)
             .unwrap()
             .unwrap();
-        let mut takes =
+        let takes =
             |data: &str| filter.matches(&self::record(data.as_bytes(), "k", 0), &mut Scratch::default());
         assert_eq!(takes(record).is_some(), expect, "{pattern}");
         assert_eq!(takes(&record[..record.len() - 1]), None, "malformed: {pattern}");

@@ -100,14 +100,14 @@ impl Test {
             ));
         }
         let (filters, event) = (read(&self.filter)?, read(&self.event)?);
-        let mut filters = Filters::read(&filters).map_err(|why| wrong(&self.filter, why))?;
+        let mut filters = Filters::read(&filters).map_err(|why| wrong(&self.filter, &why))?;
         filters.criteria.extended |= self.extended;
-        let records = records(&event).map_err(|why| wrong(&self.event, why))?;
+        let records = records(&event).map_err(|why| wrong(&self.event, &why))?;
         let mut explained = Vec::new();
         for (at, record) in records.iter().enumerate() {
             let shape = match self.source {
                 Some(source) => source.into(),
-                None => shape_of(record).map_err(|why| wrong(&self.event, format!("record {at}: {why}")))?,
+                None => shape_of(record).map_err(|why| wrong(&self.event, &format!("record {at}: {why}")))?,
             };
             explained.push(self.explain(&filters, shape, record, at)?);
         }
@@ -134,7 +134,7 @@ impl Test {
                 refused.index + 1,
                 refused.allowed
             );
-            wrong(&self.filter, why)
+            wrong(&self.filter, &why)
         })?;
         let Some(filter) = filter else {
             // Without a pattern every record is wanted.
@@ -144,17 +144,17 @@ impl Test {
             });
         };
         let explained = filter.explain(record);
-        explained.map_err(|e| wrong(&self.event, format!("record {at} is {e}")))
+        explained.map_err(|e| wrong(&self.event, &format!("record {at} is {e}")))
     }
 }
 
 fn read(path: &str) -> Result<String, CliError> {
     // Whatever is wrong with a file is an error of its own here, not "no match".
-    let bytes = whole(path).map_err(|e| wrong(path, e.lines().join("; ")))?;
-    String::from_utf8(bytes).map_err(|_| wrong(path, "it is not UTF-8".to_owned()))
+    let bytes = whole(path).map_err(|e| wrong(path, &e.lines().join("; ")))?;
+    String::from_utf8(bytes).map_err(|_| wrong(path, "it is not UTF-8"))
 }
 
-fn wrong(path: &str, why: String) -> CliError {
+fn wrong(path: &str, why: &str) -> CliError {
     CliError::usage(format!("{path}: {why}"), "")
 }
 
