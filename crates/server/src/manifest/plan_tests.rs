@@ -295,13 +295,12 @@ fn settings_of(kind: Kind, all: bool) -> BoxedStrategy<Settings> {
     (fields, proptest::sample::select(&TARGETS))
         .prop_map(move |(fields, target)| {
             let mut settings: Settings = fields.into_iter().filter_map(|(p, v)| Some((p, v?))).collect();
-            // A redrive policy is whole or not there, by default not.
-            let redrive = settings
-                .keys()
-                .filter(|p| p.starts_with("redrive_policy"))
-                .count();
-            if all || redrive < 2 {
-                settings.retain(|path, _| !path.starts_with("redrive_policy"));
+            // These are whole or not there, by default not.
+            for whole in ["redrive_policy", "provisioned_poller_config"] {
+                let set = settings.keys().filter(|p| p.starts_with(whole)).count();
+                if all || set < 2 {
+                    settings.retain(|path, _| !path.starts_with(whole));
+                }
             }
             if kind == Kind::Function {
                 settings.retain(|path, _| target_root(path).is_none_or(|root| root == target));
