@@ -338,14 +338,17 @@ async fn a_failing_function_is_told_and_the_next_version_gets_the_record() {
     // The next run in the same place goes on, with the function as it is now.
     let good = APP.replace("\"bad\"", "\"worse\"").replace("VERSION", "two");
     std::fs::write(desk.path("app/app.py"), good).unwrap();
+    let args = ["--data-dir", &data, "--source", "queue/jobs", "--batch-size", "2"];
     let dev = desk.dev(&args).await;
     for line in [
         "function dev, as told now",
         "queue jobs, as it was",
-        "mapping queue-jobs, as it was",
+        "mapping queue-jobs, as told now",
     ] {
         assert!(dev.lines().iter().any(|l| l == line), "{line}: {:?}", dev.lines());
     }
+    let mapping = desk.json(&dev, &["mapping", "get", "queue-jobs"]).await;
+    assert_eq!(mapping["batch_size"], 2);
     let seen = desk.seen_by("bad luck").await;
     assert_eq!(seen.by, "two");
     let record = &seen.event["Records"][0];

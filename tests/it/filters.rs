@@ -208,7 +208,7 @@ async fn filters_on_the_command_line() {
                 "--filter",
                 r#"{"body":[{"cidr":"::/0"}]}"#,
             ],
-            "Invalid filter pattern definition.",
+            "extended",
         ),
         (
             &[

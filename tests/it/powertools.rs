@@ -5,6 +5,7 @@ use crate::foreign::python;
 use crate::server::Server;
 use crate::wait::{SOON, until};
 use millstream_api::v1;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -223,5 +224,62 @@ async fn a_batch_processor_of_a_stream_is_called_from_the_first_failure_on() {
     let given_up = client.given_up("m").await;
     let sizes: Vec<i32> = given_up.iter().map(|d| d.record_count).collect();
     assert_eq!(sizes, [1], "{notes:?}");
+    server.terminate().await;
+}
+
+/// Changes of a table, as their event is written for any mapping: the parser finds all there is of them, and the report
+/// names the one that failed by its sequence number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_a_table_are_parsed_without_loss() {
+    let mut server = Server::start().await;
+    let client = server.client();
+    let journal = server.dir().join("journal");
+    create_function(&client, "dynamodb", &journal).await;
+    let image = r#"{"id":{"S":"a"},"n":{"N":"1.50"},"b":{"B":"aGk="},"s":{"SS":["x"]},"m":{"M":{"l":{"L":[{"NULL":true},{"BOOL":false}]}}}}"#;
+    let good = ["--key", r#"{"id":{"S":"a"}}"#];
+    let bad = ["--key", r#"{"id":{"S":"bad"}}"#];
+    for (args, failed) in [
+        (&[&good[..], &["--new-image", image]].concat(), None),
+        (&[good, bad].concat(), Some(1)),
+    ] {
+        let made = server
+            .cli(&[&["generate-event", "dynamodb"], &args[..]].concat())
+            .await;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let event: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let text = String::from_utf8(made.stdout).unwrap();
+        let answer = server
+            .cli(&["function", "invoke", "python", "--payload", text.trim()])
+            .await;
+        assert!(
+            answer.status.success(),
+            "{}",
+            String::from_utf8_lossy(&answer.stderr)
+        );
+        let number = |at: usize| {
+            event["Records"][at]["dynamodb"]["SequenceNumber"]
+                .as_str()
+                .unwrap()
+        };
+        let report: Value = serde_json::from_slice(&answer.stdout).unwrap();
+        let failures: Vec<Value> = failed
+            .map(|at| json!({ "itemIdentifier": number(at) }))
+            .into_iter()
+            .collect();
+        assert_eq!(report["batchItemFailures"], json!(failures), "{report}");
+        let notes = std::fs::read_to_string(&journal).unwrap();
+        assert!(notes.contains(number(0)), "{notes}");
+    }
+    let notes = std::fs::read_to_string(&journal).unwrap();
+    let first = notes.lines().next().unwrap();
+    for part in [
+        "INSERT {'id': 'a'} ",
+        "Decimal('1.5",
+        "b'hi'",
+        "{'x'}",
+        "[None, False]",
+    ] {
+        assert!(first.contains(part), "{part} is missing in {first}");
+    }
     server.terminate().await;
 }

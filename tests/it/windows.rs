@@ -11,15 +11,15 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Length of a window in s.
-const LENGTH: i64 = 2;
+pub(crate) const LENGTH: i64 = 2;
 const KILLS: usize = 4;
 
 /// Sum, count and last number of the records of a window.
-type Total = (i64, i64, String);
+pub(crate) type Total = (i64, i64, String);
 /// Shard, and start in s.
-type Window = (String, i64);
+pub(crate) type Window = (String, i64);
 
-async fn create_function(client: &Client, journal: &Path) {
+pub(crate) async fn create_function(client: &Client, journal: &Path) {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let target = v1::ProcessTarget {
         command: ["-m", "awslambdaric", "windows_app.handler"].iter().fold(
@@ -44,7 +44,7 @@ async fn create_function(client: &Client, journal: &Path) {
         function: Some(v1::Function {
             target: Some(v1::function::Target::Process(target)),
             timeout: Some(Duration::from_secs(30).try_into().unwrap()),
-            concurrency: Some(2),
+            concurrency: Some(4),
             ..Default::default()
         }),
         ..Default::default()
@@ -52,18 +52,16 @@ async fn create_function(client: &Client, journal: &Path) {
     client.functions.clone().create_function(request).await.unwrap();
 }
 
-/// What the stream holds, by window.
-async fn expected(client: &Client) -> BTreeMap<Window, Total> {
+/// What the stream holds, by window. The first word of a record is its number.
+pub(crate) async fn expected(client: &Client) -> BTreeMap<Window, Total> {
     let mut totals = BTreeMap::new();
     for shard in client.stream("orders").await.unwrap().shards {
         for record in client.read_shard("orders", &shard.shard_id).await {
             let arrival = record.approximate_arrival_time.unwrap().seconds;
             let window = (shard.shard_id.clone(), arrival - arrival % LENGTH);
             let total: &mut Total = totals.entry(window).or_default();
-            total.0 += String::from_utf8(record.data.to_vec())
-                .unwrap()
-                .parse::<i64>()
-                .unwrap();
+            let text = std::str::from_utf8(&record.data).unwrap();
+            total.0 += text.split(' ').next().unwrap().parse::<i64>().unwrap();
             total.1 += 1;
             total.2 = record.sequence_number;
         }
@@ -72,7 +70,7 @@ async fn expected(client: &Client) -> BTreeMap<Window, Total> {
 }
 
 /// What the function noted at the end of each window; more than once if a crash came right after it.
-fn noted(journal: &Path) -> Vec<(Window, Total)> {
+pub(crate) fn noted(journal: &Path) -> Vec<(Window, Total)> {
     let text = std::fs::read_to_string(journal).unwrap_or_default();
     let seconds = |value: &Value| {
         let time: prost_types::Timestamp = value.as_str().unwrap().parse().unwrap();

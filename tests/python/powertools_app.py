@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.batch import (
     SqsFifoPartialProcessor,
     process_partial_response,
 )
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import KinesisStreamRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -69,3 +70,18 @@ def kinesis(event, context):
     return process_partial_response(
         event=event, record_handler=handle_kinesis, processor=processor, context=context
     )
+
+
+def handle_change(record: DynamoDBRecord):
+    """Notes what Powertools makes of a change; the item `bad` fails."""
+    change = record.dynamodb
+    image = change.new_image
+    with open(os.environ["JOURNAL"], "a", encoding="utf-8") as journal:
+        journal.write(f"{record.event_name.name} {change.keys} {image} {change.sequence_number} {change.size_bytes}\n")
+    if change.keys["id"] == "bad":
+        raise ValueError(f"cannot handle {change.keys}")
+
+
+def dynamodb(event, context):
+    processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
+    return process_partial_response(event=event, record_handler=handle_change, processor=processor, context=context)

@@ -9,7 +9,7 @@ def handler(event, context):
     state = event["state"]
     for record in event["Records"]:
         kinesis = record["kinesis"]
-        state["sum"] = state.get("sum", 0) + int(base64.b64decode(kinesis["data"]))
+        state["sum"] = state.get("sum", 0) + int(base64.b64decode(kinesis["data"]).split()[0])
         state["count"] = state.get("count", 0) + 1
         state["last"] = kinesis["sequenceNumber"]
     if event["isFinalInvokeForWindow"]:

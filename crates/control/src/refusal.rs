@@ -61,10 +61,8 @@ impl Refusals {
         for v in violations {
             let field = path(prefix, v.field);
             if !self.0.iter().any(|r| r.field == field) {
-                self.add(Refusal {
-                    field,
-                    message: v.message,
-                });
+                let message = explained(&field, &v);
+                self.add(Refusal { field, message });
             }
         }
     }
@@ -106,6 +104,21 @@ impl From<Refusal> for Status {
     fn from(r: Refusal) -> Status {
         Refusals(vec![r]).into_status()
     }
+}
+
+/// The sentence of a rule; behind one of AWS's that names neither what is refused nor what is allowed, both.
+fn explained(field: &str, v: &Violation) -> String {
+    let Violation {
+        value,
+        allowed,
+        message,
+        ..
+    } = v;
+    let tells = [v.field, value, allowed];
+    if tells.iter().any(|part| message.contains(part)) {
+        return message.clone();
+    }
+    format!("{message} {field} '{value}' is not valid: {allowed}")
 }
 
 /// Where a field of the domain is in a request: settings are inside of the resource, `request_id` beside it.

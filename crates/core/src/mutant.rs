@@ -66,6 +66,8 @@ mutants! {
     NoHeartbeat,
     /// An attempt starts though a pause was answered.
     PauseIgnored,
+    /// What matches no filter is sent all the same.
+    FilterIgnored,
 }
 
 /// Whether this build can have known bugs.

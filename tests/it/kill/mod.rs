@@ -2,12 +2,14 @@
 //!
 //! A producer puts all the time and repeats what failed; an operator pauses, resumes, splits and merges; an observer
 //! looks at the inside of the mapping; the function writes down what it gets. Beside the stream a standard and a FIFO
-//! queue are sent to and mapped (`queues`). The server is killed again and again,
+//! queue are sent to and mapped (`queues`), and the stream has two more mappings: one with filters and a queue as failure
+//! destination, one with tumbling windows (`beside`). The server is killed again and again,
 //! log-uniformly between 20 ms and 5 s after its start, sometimes once more while it recovers. When all is quiet,
 //! what everybody noted is put into one order and judged by the checkers that the simulation uses.
 //!
 //! `MILLSTREAM_KILLS` sets the number of kills, `MILLSTREAM_SEED` repeats the chances of a run (not its timing).
 
+mod beside;
 mod events;
 mod judge;
 mod observer;
@@ -94,6 +96,7 @@ async fn nothing_is_lost_or_disordered_by_kills() {
     seen.push(quiet(&client).await);
     let evidence = Evidence::gather(&client, &server.dir().join("calls")).await;
     evidence.judge(&put, &pauses, &seen, &lost);
+    beside::judge(&client, &server, &evidence.records, &lost).await;
     for run in &sent {
         run.judge(&client, &server, &lost).await;
     }
@@ -127,6 +130,7 @@ async fn set_up(server: &Server) {
         ..mapping(STREAM, FUNCTION)
     };
     client.create_mapping(MAPPING, settings).await;
+    beside::set_up(server, &client).await;
     for kind in queues::KINDS {
         kind.set_up(server, &client).await;
     }

@@ -11,6 +11,7 @@ use crate::task::Owned;
 use futures::FutureExt;
 use millstream_core::event::EventShape;
 use millstream_core::filter::{Scratch, Screen, Screened};
+use millstream_core::mutant::{self, Mutant};
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_core::route::route_page;
 use millstream_core::shard::{Cursor, PageIn, ReadOrder};
@@ -110,7 +111,12 @@ async fn run(args: FeedArgs, mut inbox: mpsc::Receiver<ReadOrder>) {
 impl Reading {
     /// What of a page is wanted. The main cursor, which reads every record once, counts.
     fn screen(&mut self, records: Vec<Record>, cursor: Cursor) -> Screened {
-        let Some(screen) = &self.args.screen else {
+        let screen = self
+            .args
+            .screen
+            .as_ref()
+            .filter(|_| !mutant::on(Mutant::FilterIgnored));
+        let Some(screen) = screen else {
             return Screened {
                 matched: records,
                 ..Screened::default()

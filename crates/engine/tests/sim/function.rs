@@ -84,6 +84,12 @@ impl World {
         let (mapping, shard) = (lease.mapping, lease.shard.clone());
         let marks: Vec<Mark> = records.iter().map(|r| r.mark).collect();
         self.may_start(mapping, lease, invocation, &marks);
+        if let Some(record) = records.iter().find(|r| !plan.wants(&r.partition_key)) {
+            let (mark, wants) = (record.mark, plan.wants);
+            self.wrong(format!(
+                "{mark} of {shard} was sent, and its key does not begin with {wants:?}"
+            ));
+        }
         let bad: Vec<String> = records
             .iter()
             .filter(|r| self.is_poison(&plan.behaviour, &r.data, plan.may_fail_for_ever()))

@@ -1,7 +1,7 @@
 //! Who judges what: the shared checkers, one set per mapping of a stream and one per queue, and how each mapping stands.
 
 use crate::operator::short;
-use crate::plan::Source;
+use crate::plan::{MappingPlan, Source};
 use crate::world::World;
 use bytes::Bytes;
 use millstream_testkit::check::queue::QueueCheckers;
@@ -46,6 +46,7 @@ pub(crate) struct StreamJudge {
     pub(crate) stream: usize,
     pub(crate) checkers: Checkers,
     pub(crate) allowed: Allowed,
+    plan: MappingPlan,
     /// Which attempt of each request came last, and under which epoch.
     pub(crate) attempts: BTreeMap<RequestId, (u32, Epoch)>,
     pin: StartPin,
@@ -60,7 +61,12 @@ impl StreamJudge {
     }
 
     /// Whether a record is one that the mapping is to handle.
-    fn expects(&self, shard: &ShardId, arrival: Wall) -> bool {
+    fn expects(&self, shard: &ShardId, key: &[u8], arrival: Wall) -> bool {
+        self.plan.wants(key) && self.passes(shard, arrival)
+    }
+
+    /// Whether a record is one that the mapping is to read, and handle unless it filters it.
+    fn passes(&self, shard: &ShardId, arrival: Wall) -> bool {
         match self.pin.position {
             Position::Timestamp(from) if self.pin.shards.contains(shard) => arrival >= from,
             _ => self.reads(shard),
@@ -201,9 +207,12 @@ impl World {
         arrival: Wall,
     ) {
         for id in self.judges.readers(stream) {
-            if self.judges.streams[&id].expects(shard, arrival) {
+            let judge = &self.judges.streams[&id];
+            if judge.expects(shard, key, arrival) {
                 let (shard, key) = (shard.clone(), Bytes::copy_from_slice(key));
                 self.note(id, Event::Produced { shard, mark, key });
+            } else if judge.passes(shard, arrival) {
+                self.seen("record that no filter wants");
             }
         }
     }
@@ -232,14 +241,16 @@ impl World {
     /// A mapping is new.
     pub(crate) fn made(&mut self, mapping: &Mapping) {
         self.judges.standings.insert(mapping.id, Standing::default());
-        match self.plan.of_function(&mapping.spec.function).map(|m| m.source) {
-            Some(Source::Stream(stream)) => self.made_of_stream(stream, mapping),
-            Some(Source::Queue(queue)) => self.made_of_queue(queue, mapping),
+        match self.plan.of_function(&mapping.spec.function).cloned() {
+            Some(plan) => match plan.source {
+                Source::Stream(stream) => self.made_of_stream(stream, mapping, plan),
+                Source::Queue(queue) => self.made_of_queue(queue, mapping),
+            },
             None => self.wrong(format!("{} calls what nobody planned", mapping.name)),
         }
     }
 
-    fn made_of_stream(&mut self, stream: usize, mapping: &Mapping) {
+    fn made_of_stream(&mut self, stream: usize, mapping: &Mapping, plan: MappingPlan) {
         let Some(pin) = mapping.start.clone() else {
             return self.wrong(format!("{} has no start", mapping.name));
         };
@@ -254,6 +265,7 @@ impl World {
             stream,
             checkers: Checkers::new(DuplicateBound::Exact),
             allowed: Allowed::of(&mapping.spec),
+            plan,
             attempts: BTreeMap::new(),
             pin,
             later: BTreeSet::new(),
@@ -266,7 +278,7 @@ impl World {
             self.tell_shard(mapping.id, &info);
             let records = self.streams[stream].state.records(&info.id).to_vec();
             for record in records {
-                if self.judges.streams[&mapping.id].expects(&info.id, record.arrival) {
+                if self.judges.streams[&mapping.id].expects(&info.id, &record.partition_key, record.arrival) {
                     let (shard, mark, key) = (info.id.clone(), record.mark, record.partition_key);
                     self.note(mapping.id, Event::Produced { shard, mark, key });
                 }
@@ -380,7 +392,7 @@ impl World {
                 let expected = state
                     .records(&info.id)
                     .iter()
-                    .filter(|r| judge.expects(&info.id, r.arrival));
+                    .filter(|r| judge.passes(&info.id, r.arrival));
                 let last = expected.last().map(|r| r.mark);
                 let record = self.store.state.record(*id, &info.id);
                 let checkpoint = record.and_then(|r| r.lanes.iter().map(|l| l.done_through).min().flatten());

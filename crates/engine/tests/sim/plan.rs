@@ -84,6 +84,15 @@ pub(crate) struct MappingPlan {
     pub(crate) function: FunctionName,
     pub(crate) spec: MappingSpec,
     pub(crate) behaviour: Behaviour,
+    /// It filters: only records whose key begins so are sent.
+    pub(crate) wants: Option<&'static str>,
+}
+
+impl MappingPlan {
+    /// Whether a record of this key is to be sent.
+    pub(crate) fn wants(&self, key: &[u8]) -> bool {
+        self.wants.is_none_or(|prefix| key.starts_with(prefix.as_bytes()))
+    }
 }
 
 /// A seed's settings.
@@ -216,12 +225,17 @@ fn of_stream(rng: &mut Rng, n: usize, stream: &StreamPlan, number: usize) -> Map
     spec.max_record_age_seconds = pick(rng, &[-1, -1, 60]);
     spec.report_batch_item_failures = rng.per_mille(600);
     spec.on_failure = rng.per_mille(700).then(|| DESTINATION.parse().unwrap());
+    // Of the twelve keys that are put: three, and one.
+    let wants = pick(rng, &[None, None, None, Some("key-1"), Some("key-7")]);
+    let pattern = |prefix| format!(r#"{{"partitionKey":[{{"prefix":"{prefix}"}}]}}"#);
+    spec.filter_criteria.filters.extend(wants.map(pattern));
     change_stream(rng, &mut spec);
     MappingPlan {
         source: Source::Stream(n),
         function,
         spec,
         behaviour: behaviour(rng),
+        wants,
     }
 }
 
@@ -249,6 +263,7 @@ fn of_queue(rng: &mut Rng, n: usize, queue: &QueuePlan, number: usize) -> Mappin
         function,
         spec,
         behaviour,
+        wants: None,
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) const WANTED: &[&str] = &[
     "bisect",
     "bisect reached one record",
     "part of a batch done",
+    "record that no filter wants",
     "discard: retries exhausted",
     "discard: too old",
     "retry",

@@ -28,8 +28,9 @@ mappings are made if they are missing. When a file changes, invocations that run
 start in new ones: no attempt is spent, nothing is lost. What the function prints is shown behind the beginning of the
 id of its request.
 
-Without --data-dir everything is in a directory that is removed at the end; with it the next run goes on. Any other
-command of `millstream` works from a second terminal meanwhile.
+Without --data-dir everything is in a directory that is removed at the end; with it the next run goes on: the function
+and its mappings get the settings that are told then, and keep all others. Any other command of `millstream` works from
+a second terminal meanwhile.
 
 Examples:
     millstream dev --function 'python3 -m awslambdaric app.handler' --source queue

@@ -191,7 +191,7 @@ pub(super) async fn source(
     }
 }
 
-/// Maps the source to the function unless that is done already.
+/// Maps the source to the function; one that is mapped already gets the settings that are told now, and keeps all others.
 ///
 /// # Errors
 /// The server's.
@@ -210,19 +210,35 @@ pub(super) async fn mapping(
     if name.starts_with("stream-") {
         mapping.starting_position = v1::StartingPosition::TrimHorizon.into();
     }
-    settings.apply(&mut mapping);
+    let told = settings.apply(&mut mapping);
     let request = session.request(v1::CreateMappingRequest {
         parent: session.parent(),
         mapping_id: name.clone(),
-        mapping: Some(mapping),
+        mapping: Some(mapping.clone()),
         request_id: String::new(),
         validate_only: false,
     });
     match session.mappings().create_mapping(request).await {
-        Ok(_) => Ok(format!("mapping {name}")),
-        Err(status) if status.code() == Code::AlreadyExists => Ok(format!("mapping {name}, as it was")),
-        Err(status) => Err(status.into()),
+        Ok(_) => return Ok(format!("mapping {name}")),
+        Err(status) if status.code() == Code::AlreadyExists => {}
+        Err(status) => return Err(status.into()),
     }
+    // What is told now holds, and what is not told stays. A mapping of another source that has this name is refused by
+    // the server, one of another function is turned to this one.
+    mapping.name = session.name(Kind::Mapping, &name)?;
+    let paths = ["source_arn", "function"].into_iter().chain(told.iter().copied());
+    let update = v1::UpdateMappingRequest {
+        update_mask: Some(FieldMask {
+            paths: paths.map(str::to_owned).collect(),
+        }),
+        mapping: Some(mapping),
+        validate_only: false,
+    };
+    session.mappings().update_mapping(session.request(update)).await?;
+    Ok(match told.is_empty() {
+        true => format!("mapping {name}, as it was"),
+        false => format!("mapping {name}, as told now"),
+    })
 }
 
 /// Has the function's next invocations run in new processes; its generation from then on.

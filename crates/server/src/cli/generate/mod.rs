@@ -1,5 +1,7 @@
 //! `millstream generate-event`: events to call functions with, as mappings would send them.
 
+mod dynamodb;
+
 use super::error::CliError;
 use super::names::{queue_arn, stream_arn};
 use super::output::{Format, Screen};
@@ -20,7 +22,8 @@ Examples:
     millstream generate-event sqs --body '{\"item\": 1}' | millstream function invoke hello --payload -
     millstream generate-event sqs --queue jobs.fifo --group alice --records 3
     millstream generate-event kinesis --stream orders --key alice --data one --data two
-    millstream generate-event kinesis --records 100 > event.json";
+    millstream generate-event kinesis --records 100 > event.json
+    millstream generate-event dynamodb --table orders --key '{\"id\": {\"S\": \"7\"}}' --event-name REMOVE";
 
 /// Everything behind `millstream generate-event`.
 #[derive(Args, Debug)]
@@ -37,6 +40,9 @@ enum Source {
     /// The event of a batch of a queue, standard or FIFO.
     #[command(visible_alias = "queue")]
     Sqs(Sqs),
+    /// The event of a batch of changes of a table.
+    #[command(name = "dynamodb", visible_alias = "table")]
+    DynamoDb(dynamodb::DynamoDb),
 }
 
 /// A batch of a stream.
@@ -95,6 +101,7 @@ pub(crate) fn run(args: GenerateArgs) -> Result<(), CliError> {
     let event = match args.source {
         Source::Kinesis(of) => of.event()?,
         Source::Sqs(of) => of.event()?,
+        Source::DynamoDb(of) => of.event()?,
     };
     if event.len() > MAX_EVENT_BYTES {
         return Err(wrong(format!(
@@ -214,6 +221,7 @@ mod tests {
         let event = match args.source {
             Source::Kinesis(of) => of.event(),
             Source::Sqs(of) => of.event(),
+            Source::DynamoDb(of) => of.event(),
         };
         let event = event.map_err(|e| e.lines().join(" "))?;
         Ok(serde_json::from_slice(&event).unwrap())
@@ -268,6 +276,65 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_of_a_table() {
+        let event = generated(
+            r#"dynamodb --table t --key {"id":{"S":"a"}} --key {"id":{"S":"b"}} --new-image {"id":{"S":"a"},"l":{"L":[{"NULL":true}]}}"#,
+        )
+        .unwrap();
+        let records = event["Records"].as_array().unwrap();
+        assert_eq!(records.len(), 2);
+        let change = &records[0]["dynamodb"];
+        assert_eq!(
+            (&records[0]["eventName"], &records[0]["eventVersion"]),
+            (&json!("INSERT"), &json!("1.1"))
+        );
+        assert_eq!(change["Keys"], json!({"id": {"S": "a"}}));
+        assert_eq!(change["NewImage"]["l"], json!({"L": [{"NULL": true}]}));
+        assert_eq!(
+            (change.get("OldImage"), &change["SizeBytes"]),
+            (None, &json!(3 + 3 + 2))
+        );
+        assert_ne!(change["SequenceNumber"], records[1]["dynamodb"]["SequenceNumber"]);
+        assert!(
+            records[0]["eventSourceARN"]
+                .as_str()
+                .unwrap()
+                .contains(":table/t/stream/")
+        );
+        let gone = generated("table --table orders --event-name remove --records 3").unwrap();
+        let change = &gone["Records"][2]["dynamodb"];
+        assert_eq!(change["OldImage"], json!({"id": {"N": "3"}}));
+        assert_eq!(change.get("NewImage"), None);
+    }
+
+    #[test]
+    fn attributes_are_written_as_dynamodb_does() {
+        let words = |value: &str| {
+            let line = [
+                "millstream",
+                "generate-event",
+                "dynamodb",
+                "--table",
+                "orders",
+                "--key",
+                value,
+            ];
+            Cli::try_parse_from(line).err().map(|e| e.to_string())
+        };
+        assert_eq!(words(r#"{"id":{"B":"YQ=="},"n":{"NS":["1"]}}"#), None);
+        for value in [
+            r#"{"id":"x"}"#,
+            r#"{"id":{"X":"x"}}"#,
+            r#"{"id":{"N":1}}"#,
+            "{}",
+            "[]",
+            "id",
+        ] {
+            assert!(words(value).is_some(), "{value}");
+        }
+    }
+
+    #[test]
     fn what_no_queue_or_stream_has_is_refused() {
         for (line, part) in [
             (
@@ -279,6 +346,11 @@ mod tests {
                 "a stream is wanted",
             ),
             ("sqs --attribute n:Number=x", "n"),
+            (
+                r#"dynamodb --event-name INSERT --old-image {"id":{"S":"a"}}"#,
+                "--old-image",
+            ),
+            ("dynamodb --table arn:aws:sqs:us-east-1:000000000000:q", "a table"),
         ] {
             let said = generated(line).unwrap_err();
             assert!(said.contains(part), "{line}: {said}");
