@@ -9,7 +9,8 @@ use super::{Result, namespace};
 use millstream_engine::manage::{MappingPatch, NewMapping, Violation, starting_position};
 use millstream_types::arn::SourceKind;
 use millstream_types::{
-    Applied, FunctionName, MappingSpec, ProvisionedPollers, SourceArn, StartingPosition, Tags, Wall,
+    Applied, FunctionName, MappingSpec, OnUnmatched, ProvisionedPollers, SourceArn, StartingPosition, Tags,
+    Wall,
 };
 
 /// What makes a new mapping.
@@ -123,6 +124,8 @@ fn tags(r: &MappingRequest) -> Result<Tags> {
 fn settings(r: &MappingRequest, kind: SourceKind) -> Result<MappingPatch> {
     let queue = kind.is_queue();
     refused(r, queue)?;
+    // AWS knows nothing of the settings beside filters, which go with them.
+    let no_filters = r.filters.as_ref().is_some_and(Vec::is_empty);
     Ok(MappingPatch {
         batch_size: r.batch_size.map(|n| Some(bounded(n))),
         batching_window_seconds: r.window.map(bounded),
@@ -139,6 +142,8 @@ fn settings(r: &MappingRequest, kind: SourceKind) -> Result<MappingPatch> {
         provisioned_pollers: r.pollers.as_ref().map(pollers),
         tumbling_window_seconds: r.tumbling_window.map(bounded),
         filters: r.filters.as_ref().map(|all| patterns(all)),
+        extended_filters: no_filters.then_some(false),
+        on_unmatched: no_filters.then_some(OnUnmatched::Drop),
         event_count_metrics: r.metrics.as_ref().map(|metrics| !metrics.is_empty()),
         ..MappingPatch::default()
     })
