@@ -57,13 +57,11 @@ pub(super) async fn set_up(server: &Server, client: &Client) {
 /// Waits until both have finished, then looks at what they did.
 pub(super) async fn judge(client: &Client, server: &Server, records: &Records, lost: &[Nanos]) {
     let dir = server.dir().join(FILTERED);
-    let (wanted, unwanted): (Vec<_>, Vec<_>) = records
-        .values()
-        .flatten()
-        .partition(|r| r.partition_key.starts_with(WANTED));
-    let (failing, good): (Vec<_>, Vec<_>) = wanted.iter().partition(|r| r.data.contains(&b' '));
-    let good: BTreeSet<&str> = good.iter().map(|r| r.sequence_number.as_str()).collect();
-    let failing: BTreeSet<&str> = failing.iter().map(|r| r.sequence_number.as_str()).collect();
+    type Chosen<'a> = Vec<&'a v1::StreamRecord>;
+    let all = records.values().flatten();
+    let (wanted, unwanted): (Chosen, Chosen) = all.partition(|r| r.partition_key.starts_with(WANTED));
+    let (failing, good): (Chosen, Chosen) = wanted.into_iter().partition(|r| r.data.contains(&b' '));
+    let (good, failing, unwanted) = (numbers(&good), numbers(&failing), numbers(&unwanted));
     assert!(good.len() < unwanted.len() && !failing.is_empty());
     let calls = until("the mapping that filters to be done", QUIET_WITHIN, async || {
         let calls = function::calls(&dir);
@@ -72,7 +70,6 @@ pub(super) async fn judge(client: &Client, server: &Server, records: &Records, l
         (good.is_subset(&done) && given_up >= failing.len()).then_some(calls)
     })
     .await;
-    let unwanted: BTreeSet<&str> = unwanted.iter().map(|r| r.sequence_number.as_str()).collect();
     for sent in calls.iter().flat_map(|c| &c.records) {
         assert!(
             !unwanted.contains(sent.as_str()),
@@ -89,6 +86,10 @@ pub(super) async fn judge(client: &Client, server: &Server, records: &Records, l
         failing.len(),
         calls.len()
     );
+}
+
+fn numbers<'a>(records: &[&'a v1::StreamRecord]) -> BTreeSet<&'a str> {
+    records.iter().map(|r| r.sequence_number.as_str()).collect()
 }
 
 /// Records of one key in one shard succeed for the first time in their order.
