@@ -6,6 +6,7 @@
 
 pub mod backoff;
 mod civil;
+pub mod delivery;
 pub mod event;
 pub mod failure_document;
 pub mod filter;

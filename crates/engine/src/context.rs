@@ -5,6 +5,7 @@ use crate::budget::ByteBudget;
 use crate::functions::Pools;
 use crate::gate::Gates;
 use crate::session::Session;
+use millstream_core::delivery::DeliveryPolicy;
 use millstream_ports::{
     Catalog, Clock, Destinations, Entropy, InvokeFactory, Ledger, Outbox, ShardJournal, Sources,
 };
@@ -38,6 +39,7 @@ pub struct NodePorts {
 pub(crate) struct Context {
     pub(crate) ports: NodePorts,
     pub(crate) budget: Arc<ByteBudget>,
+    pub(crate) delivery: DeliveryPolicy,
     pub(crate) board: StatusBoard,
     pub(crate) session: Session,
     pub(crate) pools: Pools,

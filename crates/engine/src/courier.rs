@@ -1,17 +1,19 @@
-//! The courier: takes failure documents from the outbox to their destinations, for as long as it takes.
+//! The courier: takes failure documents from the outbox to their destinations, for as long as the policy of
+//! [`millstream_core::delivery`] says.
 //!
 //! A document is in the outbox before it is sent (its discard's commit put it there) and leaves it only after it
 //! was delivered, so a crash anywhere repeats a delivery rather than losing one; an embedded stream takes it
-//! exactly once.
+//! exactly once. What cannot be delivered leaves the outbox; its discard stays, with its payload.
 
 use crate::context::Context;
 use crate::task::{Owned, Timer};
 use futures::future::join_all;
+use millstream_core::delivery;
 use millstream_core::failure_document::records_of;
 use millstream_core::mutant::{self, Mutant};
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_ports::{DeliverError, Delivery};
-use millstream_types::durable::OutboxEntry;
+use millstream_types::durable::{DeliveryEnd, DeliveryState, OutboxEntry};
 use millstream_types::ids::DiscardId;
 use millstream_types::{Mono, Namespace, SourceArn};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -35,6 +37,8 @@ pub(crate) enum CourierMsg {
 pub(crate) struct Swept {
     failed: BTreeMap<DestinationKey, String>,
     delivered: BTreeMap<DestinationKey, u64>,
+    /// Documents that were given up.
+    given_up: BTreeMap<DestinationKey, u64>,
     unreadable: Option<String>,
 }
 
@@ -122,6 +126,12 @@ impl CourierState {
         for destination in swept.delivered.keys() {
             self.resting.remove(destination);
         }
+        for ((namespace, destination), documents) in swept.given_up {
+            tracing::error!(
+                %namespace, %destination, documents,
+                "failure documents could not be delivered and are given up; their discards are kept"
+            );
+        }
         for (destination, why) in swept.failed {
             let jitter = self.context.jitter();
             let (at, restarts) = self
@@ -149,6 +159,7 @@ async fn sweep(context: &Context, mut resting: Vec<DestinationKey>) -> Swept {
     let mut swept = Swept {
         failed: BTreeMap::new(),
         delivered: BTreeMap::new(),
+        given_up: BTreeMap::new(),
         unreadable: None,
     };
     let mut after: Option<DiscardId> = None;
@@ -168,7 +179,10 @@ async fn sweep(context: &Context, mut resting: Vec<DestinationKey>) -> Swept {
         for (destination, result) in results {
             match result {
                 Ok(()) => *swept.delivered.entry(destination).or_default() += 1,
-                Err(error) => {
+                Err((error, end)) => {
+                    if end.is_some() {
+                        *swept.given_up.entry(destination.clone()).or_default() += 1;
+                    }
                     resting.push(destination.clone());
                     swept.failed.insert(destination, error.to_string());
                 }
@@ -181,16 +195,49 @@ fn key(entry: &OutboxEntry) -> DestinationKey {
     (entry.namespace.clone(), entry.destination.clone())
 }
 
-async fn delivered(context: &Context, entry: &OutboxEntry) -> Result<(), DeliverError> {
-    deliver(context, entry).await?;
-    // A mapping that is gone has no counts any more.
-    if let Some(meter) = context.board.meter(entry.mapping) {
-        meter.delivered.add(records_of(&entry.document));
+async fn delivered(
+    context: &Context,
+    entry: &OutboxEntry,
+) -> Result<(), (DeliverError, Option<DeliveryEnd>)> {
+    let outbox = &context.ports.outbox;
+    // A state that cannot be read only makes the patience longer.
+    let before = outbox.state(entry.discard).await.unwrap_or_default();
+    match deliver(context, entry).await {
+        Ok(delivery) => {
+            let state = delivery::delivered(before, context.now().wall);
+            match (delivery, noted(context, entry, &state).await) {
+                (Delivery::Delivered, Err(error)) => return Err((error, None)),
+                // It is out of the outbox already.
+                (Delivery::Settled, _) | (_, Ok(())) => {}
+            }
+            // A mapping that is gone has no counts any more.
+            if let Some(meter) = context.board.meter(entry.mapping) {
+                meter.delivered.add(records_of(&entry.document));
+            }
+            Ok(())
+        }
+        Err(error) => {
+            let now = context.now().wall;
+            let state = delivery::failed(before, &error.to_string(), context.delivery, now);
+            let kept = noted(context, entry, &state).await.is_ok();
+            let end = state.end.filter(|_| kept);
+            if let Some(meter) = context.board.meter(entry.mapping).filter(|_| end.is_some()) {
+                meter.undeliverable.add(records_of(&entry.document));
+            }
+            Err((error, end))
+        }
     }
-    Ok(())
 }
 
-async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<(), DeliverError> {
+async fn noted(context: &Context, entry: &OutboxEntry, state: &DeliveryState) -> Result<(), DeliverError> {
+    let written = context.ports.outbox.note(entry.discard, state).await;
+    written.map_err(|e| DeliverError::Unavailable {
+        destination: entry.destination.to_string(),
+        why: e.to_string(),
+    })
+}
+
+async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<Delivery, DeliverError> {
     if mutant::on(Mutant::SettledBeforeDelivered) {
         let _too_early = context.ports.outbox.settle(entry.discard).await;
     }
@@ -199,18 +246,5 @@ async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<(), DeliverEr
         .destinations
         .destination(&entry.namespace, &entry.destination)
         .await?;
-    match destination.deliver(entry).await? {
-        Delivery::Settled => Ok(()),
-        Delivery::Delivered => {
-            context
-                .ports
-                .outbox
-                .settle(entry.discard)
-                .await
-                .map_err(|e| DeliverError::Unavailable {
-                    destination: entry.destination.to_string(),
-                    why: e.to_string(),
-                })
-        }
-    }
+    destination.deliver(entry).await
 }

@@ -27,6 +27,7 @@ pub mod view;
 
 pub use context::NodePorts;
 pub use metrics::NodeMetrics;
+pub use millstream_core::delivery::DeliveryPolicy;
 pub use millstream_core::event::{EventShape, MAX_EVENT_BYTES, QueueEventShape};
 pub use millstream_core::filter;
 /// Whether this build can have known bugs ([`millstream_core::mutant`]): no program may be made of it.

@@ -79,6 +79,8 @@ pub(crate) struct Meter {
     pub(crate) failed: Count,
     /// Records whose failure document was delivered.
     pub(crate) delivered: Count,
+    /// Records whose failure document could not be delivered and was given up.
+    pub(crate) undeliverable: Count,
     /// Records that went through the filters, by the first that they matched; the last are those that matched none.
     screened: [Count; MAX_FILTERS + 1],
     pub(crate) seconds: Histogram,
@@ -97,6 +99,7 @@ impl Default for Meter {
             invoked: Count::default(),
             failed: Count::default(),
             delivered: Count::default(),
+            undeliverable: Count::default(),
             screened: Default::default(),
             seconds: Histogram::new(&metric::ATTEMPT_SECONDS),
             records: Histogram::new(&metric::BATCH_RECORDS),

@@ -137,6 +137,7 @@ fn stream(scrape: &mut Scrape, measured: &Measured, now: Wall, per_shard: bool) 
         (&metric::SPLITS, totals.counters.splits),
         (&metric::AWS_DROPPED, totals.dropped),
         (&metric::AWS_DELIVERED, meter.delivered.get()),
+        (&metric::UNDELIVERABLE, meter.undeliverable.get()),
     ] {
         scrape.count(metric, &labels, value);
     }

@@ -14,6 +14,7 @@ use crate::metrics::NodeMetrics;
 use crate::session::Session;
 use crate::view::Live;
 use actor::NodeActor;
+use millstream_core::delivery::DeliveryPolicy;
 use millstream_types::Incarnation;
 use ractor::{Actor, ActorRef};
 use std::sync::Arc;
@@ -25,13 +26,16 @@ use tokio::sync::oneshot;
 pub struct NodeOptions {
     /// Most bytes of records held in memory for all mappings together.
     pub byte_budget: usize,
+    /// For how long the delivery of a failure document is tried.
+    pub delivery: DeliveryPolicy,
 }
 
 impl Default for NodeOptions {
-    /// 256 MiB.
+    /// 256 MiB, and a day.
     fn default() -> Self {
         Self {
             byte_budget: 256 << 20,
+            delivery: DeliveryPolicy::default(),
         }
     }
 }
@@ -72,6 +76,7 @@ impl Node {
         let context = Arc::new(Context {
             ports,
             budget: Arc::new(ByteBudget::new(options.byte_budget)),
+            delivery: options.delivery,
             board: StatusBoard::default(),
             session: Session::unlimited(incarnation),
             pools: Pools::default(),

@@ -5,10 +5,11 @@ use crate::metrics::Metrics;
 use crate::system::{SystemClock, SystemEntropy};
 use millstream_broker::Broker;
 use millstream_engine::manage::{Manager, ManagerPorts};
-use millstream_engine::{Node, NodeOptions, NodePorts, Shutdown};
-use millstream_ports::{Queues, Streams};
+use millstream_engine::{DeliveryPolicy, Node, NodeOptions, NodePorts, Shutdown};
+use millstream_ports::{Clock, Queues, Streams};
 use millstream_store::{
-    CatalogStore, Db, DbOptions, DiscardStore, Journal, JournalOptions, LedgerStore, OpenError, OutboxStore,
+    CatalogStore, Db, DbOptions, DiscardStore, Journal, JournalOptions, KeepDiscards, LedgerStore, OpenError,
+    OutboxStore, Swept,
 };
 use millstream_targets::{Factory, HttpOptions, InProcess, PoolOptions};
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ use std::time::Duration;
 /// How often, and after which pauses, a database is tried again that somebody else has open: 2 seconds in all.
 const OPEN_TRIES: u32 = 40;
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
+/// How often discards are swept. Bounds are days and gigabytes.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How an engine with its own broker is put together.
 #[derive(Clone, Debug)]
@@ -33,6 +36,10 @@ pub struct AssemblyOptions {
     pub block_cache_bytes: usize,
     /// Memory for data on its way to a table file, of which up to three exist; default 64 MiB.
     pub write_buffer_bytes: usize,
+    /// How much of what was given up is kept; default 14 days, and 1 GiB a mapping.
+    pub keep_discards: KeepDiscards,
+    /// For how long the delivery of a failure document is tried before it counts as failed; default a day.
+    pub delivery: DeliveryPolicy,
     /// How pools of function processes behave.
     pub pools: PoolOptions,
     /// How http functions are reached.
@@ -50,6 +57,8 @@ impl AssemblyOptions {
             free_floor_bytes: db.free_floor_bytes,
             block_cache_bytes: db.block_cache_bytes,
             write_buffer_bytes: db.write_buffer_bytes,
+            keep_discards: KeepDiscards::default(),
+            delivery: DeliveryPolicy::default(),
             pools: PoolOptions::default(),
             http: HttpOptions::default(),
         }
@@ -70,6 +79,7 @@ impl AssemblyOptions {
 /// Dropped without [`Assembly::drain`] it ends as if the process had died, but for what is queued for the disk.
 pub struct Assembly {
     // Fields are dropped in this order: what runs, then what it runs on.
+    _sweeper: Sweeper,
     node: Node,
     manager: Manager,
     broker: Broker,
@@ -90,7 +100,11 @@ impl Assembly {
         let functions = Factory::new(in_process, options.pools.clone())
             .map_err(StartError::Thread)?
             .with_http(options.http.clone());
-        let byte_budget = options.byte_budget;
+        let node = NodeOptions {
+            byte_budget: options.byte_budget,
+            delivery: options.delivery,
+        };
+        let keep = options.keep_discards;
         let (db, catalog) = open(options).await?;
         let broker = Broker::open(db.clone(), clock.clone(), entropy.clone()).await?;
         let outbox = OutboxStore::new(db.clone());
@@ -106,7 +120,9 @@ impl Assembly {
             outbox: Arc::new(outbox),
             functions: Arc::new(functions),
         };
-        let node = Node::start(NodeOptions { byte_budget }, ports).await?;
+        let node = Node::start(node, ports).await?;
+        let discards = DiscardStore::new(db.clone());
+        let sweeper = Sweeper(tokio::spawn(sweep(discards.clone(), keep, clock.clone())));
         let manager = Manager::new(ManagerPorts {
             catalog: Arc::new(catalog),
             sources: Arc::new(broker.clone()),
@@ -115,9 +131,10 @@ impl Assembly {
             entropy,
             live: node.live(),
             ledger: Arc::new(LedgerStore::new(db.clone())),
-            discards: Arc::new(DiscardStore::new(db.clone())),
+            discards: Arc::new(discards),
         });
         Ok(Self {
+            _sweeper: sweeper,
             node,
             manager,
             broker,
@@ -154,15 +171,43 @@ impl Assembly {
     /// [`Assembly::queues`] fails from then on.
     pub async fn drain(self, deadline: Duration) -> Shutdown {
         let Self {
+            _sweeper: sweeper,
             node,
             manager,
             broker,
             db,
         } = self;
+        drop(sweeper);
         let ended = node.shutdown(deadline).await;
         drop((manager, broker));
         db.close().await;
         ended
+    }
+}
+
+/// Ends the sweeps with what they sweep.
+struct Sweeper(tokio::task::JoinHandle<()>);
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Removes discards beyond the bounds: at the start, and once an hour.
+async fn sweep(discards: DiscardStore, keep: KeepDiscards, clock: Arc<SystemClock>) {
+    loop {
+        match discards.sweep(keep, clock.now().wall).await {
+            Ok(swept) if swept == Swept::default() => {}
+            Ok(swept) => tracing::info!(
+                too_old = swept.too_old,
+                too_many = swept.too_many,
+                waiting = swept.waiting,
+                "discards beyond their bounds were removed, but for those whose document is on its way"
+            ),
+            Err(error) => tracing::warn!(%error, "discards cannot be swept now"),
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, QueueAttempt, ShardRecord};
+use millstream_types::durable::{
+    DeliveryState, Discard, LedgerEntry, OutboxEntry, QueueAttempt, ShardRecord,
+};
 use millstream_types::ids::DiscardId;
 use millstream_types::{Incarnation, Lease, MappingId, Namespace, ShardId};
 
@@ -77,6 +79,18 @@ pub trait Outbox: Send + Sync + 'static {
     /// Any [`JournalError`].
     async fn settle(&self, discard: DiscardId) -> Result<(), JournalError>;
 
+    /// How the delivery of a document stands, as [noted](Outbox::note) last; the default if nothing was noted.
+    ///
+    /// # Errors
+    /// Any [`JournalError`].
+    async fn state(&self, discard: DiscardId) -> Result<DeliveryState, JournalError>;
+
+    /// Notes how the delivery of a document stands. One that has ended is [settled](Outbox::settle) by the same write.
+    ///
+    /// # Errors
+    /// Any [`JournalError`].
+    async fn note(&self, discard: DiscardId, state: &DeliveryState) -> Result<(), JournalError>;
+
     /// Resolves when documents may have been added since the last call.
     async fn added(&self);
 }
@@ -100,6 +114,12 @@ pub trait Discards: Send + Sync + 'static {
     /// # Errors
     /// Any [`JournalError`].
     async fn get(&self, namespace: &Namespace, id: DiscardId) -> Result<Option<Discard>, JournalError>;
+
+    /// How the delivery of a discard's document stands; none if it has no document.
+    ///
+    /// # Errors
+    /// Any [`JournalError`].
+    async fn delivery(&self, id: DiscardId) -> Result<Option<DeliveryState>, JournalError>;
 }
 
 /// Which part of the history to read.

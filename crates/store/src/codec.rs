@@ -5,7 +5,9 @@ use crate::schema::{Key, Table};
 use bytes::Bytes;
 use millstream_ports::JournalError;
 use millstream_types::durable::older::{DiscardV1, ShardRecordV1};
-use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, QueueAttempt, ShardRecord};
+use millstream_types::durable::{
+    DeliveryState, Discard, LedgerEntry, OutboxEntry, QueueAttempt, ShardRecord,
+};
 use millstream_types::{Epoch, MappingId, Wall};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +30,7 @@ impl Stored for Epoch {}
 impl Stored for LedgerEntry {}
 impl Stored for QueueAttempt {}
 impl Stored for OutboxEntry {}
+impl Stored for DeliveryState {}
 impl Stored for (MappingId, Wall) {}
 
 impl Stored for ShardRecord {

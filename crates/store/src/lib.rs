@@ -10,6 +10,7 @@ mod codec;
 mod db;
 mod history;
 mod journal;
+mod keep;
 mod mailroom;
 mod rows;
 pub mod schema;
@@ -22,5 +23,6 @@ pub use db::{
 };
 pub use history::LedgerStore;
 pub use journal::{Journal, JournalOptions};
+pub use keep::{KeepDiscards, Swept};
 pub use mailroom::{DiscardStore, OutboxStore};
 pub use millstream_ports::Durability;

@@ -1,12 +1,12 @@
 //! Records that were given up, and the documents about them that are on their way.
 
-use crate::codec::{Damaged, StoreError, decode};
+use crate::codec::{Damaged, StoreError, decode, encode};
 use crate::db::{Batch, Db};
 use crate::rows::{off_runtime, read_rows};
 use crate::schema::{Key, Range, Table};
 use async_trait::async_trait;
 use millstream_ports::{Discards, Durability, JournalError, Outbox};
-use millstream_types::durable::{Discard, OutboxEntry};
+use millstream_types::durable::{DeliveryEnd, DeliveryState, Discard, OutboxEntry};
 use millstream_types::ids::DiscardId;
 use millstream_types::{MappingId, Namespace, Wall};
 use std::sync::Arc;
@@ -67,8 +67,34 @@ impl Outbox for OutboxStore {
         written.map_err(|e| JournalError::Unavailable(e.to_string()))
     }
 
+    async fn state(&self, discard: DiscardId) -> Result<DeliveryState, JournalError> {
+        Ok(noted(&self.db, discard)?.unwrap_or_default())
+    }
+
+    async fn note(&self, discard: DiscardId, state: &DeliveryState) -> Result<(), JournalError> {
+        let unavailable = |e: String| JournalError::Unavailable(e);
+        let mut batch = Batch::new();
+        batch.put(
+            &Key::Delivery { discard },
+            encode(state).map_err(|e| unavailable(e.to_string()))?,
+        );
+        if state.end.is_some() {
+            batch.delete(&Self::key(discard));
+        }
+        let written = self.db.write(batch, Durability::Written).await;
+        written.map_err(|e| unavailable(e.to_string()))
+    }
+
     async fn added(&self) {
         self.added.notified().await;
+    }
+}
+
+fn noted(db: &Db, discard: DiscardId) -> Result<Option<DeliveryState>, StoreError> {
+    let key = Key::Delivery { discard }.encode();
+    match db.get(&key)? {
+        Some(value) => Ok(Some(decode(&key, &value)?)),
+        None => Ok(None),
     }
 }
 
@@ -83,6 +109,10 @@ impl DiscardStore {
     #[must_use]
     pub fn new(db: Db) -> Self {
         Self { db }
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
     }
 }
 
@@ -130,6 +160,24 @@ impl Discards for DiscardStore {
                 .ok_or_else(|| Damaged::at(&key, "the index names it, but it is not there"))?;
             let discard: Discard = decode(&key, &value)?;
             Ok(Some(discard).filter(|discard| discard.namespace == namespace))
+        })
+        .await
+    }
+
+    async fn delivery(&self, id: DiscardId) -> Result<Option<DeliveryState>, JournalError> {
+        let db = self.db.clone();
+        off_runtime(move || {
+            let waits = db.get(&OutboxStore::key(id).encode())?.is_some();
+            let noted = noted(&db, id)?;
+            Ok(match noted {
+                None => waits.then(DeliveryState::default),
+                // It settled itself, and a crash came before that was noted.
+                Some(state) if state.end.is_none() && !waits => Some(DeliveryState {
+                    end: Some(DeliveryEnd::Delivered),
+                    ..state
+                }),
+                noted => noted,
+            })
         })
         .await
     }

@@ -242,6 +242,8 @@ pub mod metric {
             "AWS's DroppedEventCount: records given up by mappings that have no destination for them";
         AWS_DELIVERED = Counter, "aws_lambda_on_failure_destination_delivered_event_count_total", MAPPING,
             "AWS's OnFailureDestinationDeliveredEventCount: records given up whose document was delivered";
+        UNDELIVERABLE = Counter, "millstream_records_undeliverable_total", MAPPING,
+            "Records given up whose document could not be delivered in time; their discards are kept";
         AWS_DELETED = Counter, "aws_lambda_deleted_event_count_total", MAPPING,
             "AWS's DeletedEventCount: messages deleted because they were done or filtered out";
         AWS_ITERATOR_AGE = AGE_SECONDS, "aws_lambda_iterator_age_seconds", MAPPING,

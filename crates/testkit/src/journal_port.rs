@@ -9,10 +9,10 @@ use millstream_ports::{
     CommitOutcome, Discards, Durability, JournalError, Ledger, LedgerPage, LedgerQuery, LedgerRead, Outbox,
     ShardCommit, ShardJournal,
 };
-use millstream_types::durable::{Discard, OutboxEntry, QueueAttempt, ShardRecord};
+use millstream_types::durable::{DeliveryState, Discard, OutboxEntry, QueueAttempt, ShardRecord};
 use millstream_types::ids::DiscardId;
 use millstream_types::{Incarnation, Lease, MappingId, Namespace, ShardId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How one of the next commits ends instead of well.
@@ -35,6 +35,7 @@ pub struct MemoryJournal {
 #[derive(Debug, Default)]
 struct Shared {
     state: JournalState,
+    deliveries: BTreeMap<DiscardId, DeliveryState>,
     faults: VecDeque<CommitFault>,
     unavailable: bool,
     attempts: Vec<QueueAttempt>,
@@ -188,6 +189,18 @@ impl Outbox for MemoryJournal {
         self.available(|s| s.settle(discard))
     }
 
+    async fn state(&self, discard: DiscardId) -> Result<DeliveryState, JournalError> {
+        Ok(self.with(|s| s.deliveries.get(&discard).cloned().unwrap_or_default()))
+    }
+
+    async fn note(&self, discard: DiscardId, state: &DeliveryState) -> Result<(), JournalError> {
+        if state.end.is_some() {
+            self.settle(discard).await?;
+        }
+        self.with(|s| s.deliveries.insert(discard, state.clone()));
+        Ok(())
+    }
+
     async fn added(&self) {
         let woken = self.with(|s| {
             if std::mem::take(&mut s.added) {
@@ -223,6 +236,10 @@ impl Discards for MemoryJournal {
                 .find(|d| d.id == id && d.namespace == *namespace)
                 .cloned()
         })
+    }
+
+    async fn delivery(&self, id: DiscardId) -> Result<Option<DeliveryState>, JournalError> {
+        Ok(self.with(|s| s.deliveries.get(&id).cloned()))
     }
 }
 

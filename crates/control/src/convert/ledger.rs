@@ -4,7 +4,8 @@ use super::{duration, mark, small, timestamp};
 use crate::names;
 use millstream_api::v1;
 use millstream_types::durable::{
-    AttemptResult, AttemptedMessage, Discard, DiscardCondition, LedgerEntry, QueueAttempt,
+    AttemptResult, AttemptedMessage, DeliveryEnd, DeliveryState, Discard, DiscardCondition, LedgerEntry,
+    QueueAttempt,
 };
 
 pub(crate) fn entry(e: &LedgerEntry) -> v1::LedgerEntry {
@@ -64,7 +65,7 @@ fn result(r: AttemptResult) -> v1::AttemptResult {
     }
 }
 
-pub(crate) fn discard(d: Discard) -> v1::Discard {
+pub(crate) fn discard((d, delivery): (Discard, Option<DeliveryState>)) -> v1::Discard {
     let condition = match d.condition {
         DiscardCondition::RetryAttemptsExhausted => v1::DiscardCondition::RetryAttemptsExhausted,
         DiscardCondition::RecordAgeExceeded => v1::DiscardCondition::RecordAgeExceeded,
@@ -97,5 +98,22 @@ pub(crate) fn discard(d: Discard) -> v1::Discard {
             final_invoke: w.is_final,
             terminated_early: w.terminated_early,
         }),
+        delivery: delivery.map(of_delivery),
+    }
+}
+
+fn of_delivery(d: DeliveryState) -> v1::DiscardDelivery {
+    let state = match d.end {
+        None => v1::DeliveryState::Pending,
+        Some(DeliveryEnd::Delivered) => v1::DeliveryState::Delivered,
+        Some(DeliveryEnd::Failed) => v1::DeliveryState::Failed,
+    };
+    let tried = |at| (d.attempts > 0).then(|| timestamp(at));
+    v1::DiscardDelivery {
+        state: state.into(),
+        attempt_count: small(d.attempts),
+        first_attempt_time: tried(d.first_attempt),
+        last_attempt_time: tried(d.last_attempt),
+        error: d.error,
     }
 }

@@ -16,7 +16,7 @@ use millstream_control::{BoundServer, ControlOptions, ControlServices, serve};
 use millstream_engine::manage::{Manager, ManagerPorts, MappingState};
 use millstream_engine::view::{Counters, Lagged, Live, MappingStatus, ShardInspection};
 use millstream_ports::*;
-use millstream_types::durable::{Discard, LedgerEntry, QueueAttempt};
+use millstream_types::durable::{DeliveryState, Discard, LedgerEntry, QueueAttempt};
 use millstream_types::ids::DiscardId;
 use millstream_types::*;
 use std::collections::BTreeMap;
@@ -561,6 +561,15 @@ impl Discards for Outside {
     }
     async fn get(&self, _: &Namespace, id: DiscardId) -> Result<Option<Discard>, JournalError> {
         Ok(self.discards.lock().unwrap().iter().find(|d| d.id == id).cloned())
+    }
+    async fn delivery(&self, _: DiscardId) -> Result<Option<DeliveryState>, JournalError> {
+        Ok(Some(DeliveryState {
+            attempts: 2,
+            first_attempt: Wall(1_000),
+            last_attempt: Wall(5_000),
+            error: "down".to_owned(),
+            end: None,
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Manager;
 use super::error::ManageError;
 use millstream_ports::{CatalogError, LedgerPage, LedgerQuery};
-use millstream_types::durable::Discard;
+use millstream_types::durable::{DeliveryState, Discard};
 use millstream_types::ids::DiscardId;
 use millstream_types::{MappingId, MappingName, Namespace};
 
@@ -35,7 +35,7 @@ impl Manager {
     }
 
     /// The oldest `limit` discards of a mapping after `after`, without their payload, and whether there may be
-    /// more. Discards outlive their mapping: of one that is gone they are found by its id as name.
+    /// more; each with how the delivery of its document stands. Discards outlive their mapping: of one that is gone they are found by its id as name.
     ///
     /// # Errors
     /// [`ManageError::NotFound`], or the store's.
@@ -45,7 +45,7 @@ impl Manager {
         name: &MappingName,
         after: Option<DiscardId>,
         limit: usize,
-    ) -> Result<(Vec<Discard>, bool), ManageError> {
+    ) -> Result<(Vec<(Discard, Option<DeliveryState>)>, bool), ManageError> {
         let mapping = self.mapping_id(namespace, name).await?;
         let (mut found, mut after) = (Vec::new(), after);
         while found.len() < limit {
@@ -53,11 +53,11 @@ impl Manager {
             let chunk = self.ports.discards.list(mapping, after, want).await?;
             let last = chunk.len() < want;
             after = chunk.last().map(|d| d.id).or(after);
-            let own = chunk.into_iter().filter(|d| d.namespace == *namespace);
-            found.extend(own.map(|d| Discard {
-                payload: bytes::Bytes::new(),
-                ..d
-            }));
+            for discard in chunk.into_iter().filter(|d| d.namespace == *namespace) {
+                let delivery = self.ports.discards.delivery(discard.id).await?;
+                let payload = bytes::Bytes::new();
+                found.push((Discard { payload, ..discard }, delivery));
+            }
             if last {
                 return Ok((found, false));
             }
@@ -65,16 +65,21 @@ impl Manager {
         Ok((found, true))
     }
 
-    /// One discard with its payload.
+    /// One discard with its payload, and how the delivery of its document stands.
     ///
     /// # Errors
     /// [`ManageError::NotFound`], or the store's.
-    pub async fn discard(&self, namespace: &Namespace, id: DiscardId) -> Result<Discard, ManageError> {
+    pub async fn discard(
+        &self,
+        namespace: &Namespace,
+        id: DiscardId,
+    ) -> Result<(Discard, Option<DeliveryState>), ManageError> {
         let found = self.ports.discards.get(namespace, id).await?;
-        found.ok_or_else(|| ManageError::NotFound {
+        let found = found.ok_or_else(|| ManageError::NotFound {
             kind: "discard",
             name: id.to_string(),
-        })
+        })?;
+        Ok((found, self.ports.discards.delivery(id).await?))
     }
 
     async fn mapping_id(&self, namespace: &Namespace, name: &MappingName) -> Result<MappingId, ManageError> {

@@ -12,7 +12,8 @@ use millstream_ports::{
 };
 use millstream_testkit::{Event, Given, JournalState, Progress, Write};
 use millstream_types::durable::{
-    AttemptResult, Discard, DiscardCondition, OutboxEntry, QueueAttempt, SegmentRecord, ShardRecord,
+    AttemptResult, DeliveryState, Discard, DiscardCondition, OutboxEntry, QueueAttempt, SegmentRecord,
+    ShardRecord,
 };
 use millstream_types::ids::DiscardId;
 use millstream_types::{
@@ -373,6 +374,17 @@ impl Outbox for SimStore {
         if settled.await { Ok(()) } else { Err(unavailable()) }
     }
 
+    async fn state(&self, _: DiscardId) -> Result<DeliveryState, JournalError> {
+        Ok(DeliveryState::default())
+    }
+
+    async fn note(&self, discard: DiscardId, state: &DeliveryState) -> Result<(), JournalError> {
+        match state.end {
+            Some(_) => self.settle(discard).await,
+            None => Ok(()),
+        }
+    }
+
     async fn added(&self) {
         let woken = self.0.with(|w| {
             if std::mem::take(&mut w.store.added) {
@@ -400,6 +412,10 @@ impl Discards for SimStore {
     }
 
     async fn get(&self, _: &Namespace, _: DiscardId) -> Result<Option<Discard>, JournalError> {
+        Ok(None)
+    }
+
+    async fn delivery(&self, _: DiscardId) -> Result<Option<DeliveryState>, JournalError> {
         Ok(None)
     }
 }

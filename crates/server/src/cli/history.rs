@@ -27,8 +27,9 @@ const DISCARDS: Columns = Columns {
         "INVOKES",
         "FIRST",
         "LAST",
+        "DOCUMENT",
     ],
-    wide: &["FUNCTION", "SOURCE", "ARRIVED", "REQUEST-ID"],
+    wide: &["FUNCTION", "SOURCE", "ARRIVED", "REQUEST-ID", "ERROR"],
 };
 
 /// Everything behind `millstream ledger`.
@@ -240,16 +241,54 @@ fn discard_row(d: &v1::Discard) -> Vec<String> {
         d.invoke_count.to_string(),
         d.first_sequence_number.clone(),
         d.last_sequence_number.clone(),
+        document(d),
         short(d.function_arn.rsplit(':').next().unwrap_or("")).to_owned(),
         short(&d.source_arn).to_owned(),
         when::stamp(d.first_arrival_time.as_ref()),
         d.request_id.clone(),
+        d.delivery.as_ref().map_or_else(String::new, |d| d.error.clone()),
     ]
+}
+
+/// What became of the failure document: `NONE` without a destination, else its state with the attempts that failed.
+fn document(d: &v1::Discard) -> String {
+    let Some(delivery) = &d.delivery else {
+        return "NONE".to_owned();
+    };
+    let state = delivery
+        .state()
+        .as_str_name()
+        .trim_start_matches("DELIVERY_STATE_");
+    match (delivery.state(), delivery.attempt_count) {
+        (v1::DeliveryState::Delivered, _) | (_, 0) => state.to_owned(),
+        (_, attempts) => format!("{state}({attempts})"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_became_of_a_document_is_told_in_a_word() {
+        let of = |state: v1::DeliveryState, attempt_count| v1::Discard {
+            delivery: Some(v1::DiscardDelivery {
+                state: state.into(),
+                attempt_count,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(document(&v1::Discard::default()), "NONE");
+        for (state, attempts, word) in [
+            (v1::DeliveryState::Pending, 0, "PENDING"),
+            (v1::DeliveryState::Pending, 3, "PENDING(3)"),
+            (v1::DeliveryState::Delivered, 3, "DELIVERED"),
+            (v1::DeliveryState::Failed, 40, "FAILED(40)"),
+        ] {
+            assert_eq!(document(&of(state, attempts)), word);
+        }
+    }
 
     #[test]
     fn messages_of_an_attempt_are_told_in_short() {

@@ -46,6 +46,8 @@ pub enum Table {
     Ledger = 0x25,
     /// [`Key::QueueLedger`]
     QueueLedger = 0x26,
+    /// [`Key::Delivery`]
+    Delivery = 0x27,
     /// [`Key::StreamNextId`]
     StreamNextId = 0x30,
     /// [`Key::Stream`]
@@ -126,6 +128,12 @@ pub enum Key {
     /// A failure document on its way: versioned postcard of `OutboxEntry`. Written once with its discard,
     /// removed when it is delivered.
     Outbox {
+        /// The discard it tells of.
+        discard: DiscardId,
+    },
+    /// How the delivery of a failure document stands: versioned postcard of `DeliveryState`. Written whenever it was
+    /// tried, removed with its discard.
+    Delivery {
         /// The discard it tells of.
         discard: DiscardId,
     },
@@ -239,6 +247,7 @@ impl Key {
             Self::Outbox { .. } => Table::Outbox,
             Self::Ledger { .. } => Table::Ledger,
             Self::QueueLedger { .. } => Table::QueueLedger,
+            Self::Delivery { .. } => Table::Delivery,
             Self::StreamNextId => Table::StreamNextId,
             Self::Stream { .. } => Table::Stream,
             Self::StreamShard { .. } => Table::StreamShard,
@@ -265,7 +274,9 @@ impl Key {
                 key.id(mapping.0).text(shard.as_str())
             }
             Self::Discard { mapping, at, id } => key.id(mapping.0).u64(at.0).id(id.0),
-            Self::DiscardById { id } | Self::Outbox { discard: id } => key.id(id.0),
+            Self::DiscardById { id } | Self::Outbox { discard: id } | Self::Delivery { discard: id } => {
+                key.id(id.0)
+            }
             Self::Ledger {
                 mapping,
                 shard,
@@ -331,6 +342,9 @@ impl Key {
                 shard: key.name()?,
                 number: key.u64()?,
             },
+            Table::Delivery => Self::Delivery {
+                discard: DiscardId(key.id()?),
+            },
             Table::QueueLedger => Self::QueueLedger {
                 mapping: MappingId(key.id()?),
                 number: key.u64()?,
@@ -387,7 +401,7 @@ impl Key {
 }
 
 impl Table {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Format,
         Self::CatalogRevision,
         Self::CatalogMapping,
@@ -399,6 +413,7 @@ impl Table {
         Self::Outbox,
         Self::Ledger,
         Self::QueueLedger,
+        Self::Delivery,
         Self::StreamNextId,
         Self::Stream,
         Self::StreamShard,

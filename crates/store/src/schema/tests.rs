@@ -55,6 +55,7 @@ fn key() -> impl Strategy<Value = Key> {
         }),
         discard().prop_map(|id| Key::DiscardById { id }),
         discard().prop_map(|discard| Key::Outbox { discard }),
+        discard().prop_map(|discard| Key::Delivery { discard }),
         (mapping(), shard(), small()).prop_map(|(mapping, shard, number)| Key::Ledger {
             mapping,
             shard,

@@ -98,3 +98,27 @@ pub struct OutboxEntry {
     /// The document.
     pub document: Bytes,
 }
+
+/// How the delivery of a failure document stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryState {
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was tried first; 0 if it never was.
+    pub first_attempt: Wall,
+    /// When it was tried last; 0 if it never was.
+    pub last_attempt: Wall,
+    /// Why the last attempt failed, at most 512 characters; empty if none has.
+    pub error: String,
+    /// How it ended; none while it waits to be tried, or tried again.
+    pub end: Option<DeliveryEnd>,
+}
+
+/// How the delivery of a failure document ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DeliveryEnd {
+    /// The destination has it.
+    Delivered,
+    /// It was given up; the discard stays, with its payload.
+    Failed,
+}

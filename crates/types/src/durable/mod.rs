@@ -7,7 +7,7 @@ mod ledger;
 pub mod older;
 mod shard;
 
-pub use discard::{Discard, DiscardCondition, DiscardWindow, OutboxEntry};
+pub use discard::{DeliveryEnd, DeliveryState, Discard, DiscardCondition, DiscardWindow, OutboxEntry};
 pub use ledger::{AttemptResult, AttemptedMessage, LedgerEntry, QueueAttempt};
 pub use shard::{
     HeadRecord, LaneRecord, PriorLanes, SegmentRecord, ShardRecord, WindowRecord, WindowsRecord,

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use millstream_core::mapping_state::MappingState;
 use millstream_ports::*;
-use millstream_types::durable::{Discard, LedgerEntry, OutboxEntry, QueueAttempt};
+use millstream_types::durable::{DeliveryState, Discard, LedgerEntry, OutboxEntry, QueueAttempt};
 use millstream_types::ids::DiscardId;
 use millstream_types::*;
 use std::collections::BTreeMap;
@@ -458,6 +458,10 @@ impl Discards for Outside {
             .iter()
             .find(|d| d.id == id && d.namespace == *namespace)
             .cloned())
+    }
+
+    async fn delivery(&self, _: DiscardId) -> Result<Option<DeliveryState>, JournalError> {
+        Ok(None)
     }
 }
 
