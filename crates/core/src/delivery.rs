@@ -25,7 +25,7 @@ impl Default for DeliveryPolicy {
 
 /// How a delivery stands behind a failed attempt at `now`.
 #[must_use]
-pub fn failed(before: DeliveryState, error: &str, policy: DeliveryPolicy, now: Wall) -> DeliveryState {
+pub fn failed(before: &DeliveryState, error: &str, policy: DeliveryPolicy, now: Wall) -> DeliveryState {
     let first_attempt = match before.attempts {
         0 => now,
         _ => before.first_attempt,
@@ -71,7 +71,7 @@ mod tests {
             (64_999, 3, None),
             (65_000, 4, Some(DeliveryEnd::Failed)),
         ] {
-            state = failed(state, "down", policy, Wall(at));
+            state = failed(&state, "down", policy, Wall(at));
             assert_eq!((state.attempts, state.end), (attempts, end), "{at}");
         }
         assert_eq!(
@@ -85,10 +85,10 @@ mod tests {
         let policy = DeliveryPolicy {
             for_at_most: Duration::ZERO,
         };
-        let first = failed(DeliveryState::default(), "down", policy, Wall(7));
+        let first = failed(&DeliveryState::default(), "down", policy, Wall(7));
         assert_eq!(first.end, None);
         assert_eq!(
-            failed(first, "down", policy, Wall(7)).end,
+            failed(&first, "down", policy, Wall(7)).end,
             Some(DeliveryEnd::Failed)
         );
     }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_delivered_keeps_what_was_before() {
         let before = failed(
-            DeliveryState::default(),
+            &DeliveryState::default(),
             &"x".repeat(9_000),
             DeliveryPolicy::default(),
             Wall(1),

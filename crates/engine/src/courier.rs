@@ -218,7 +218,7 @@ async fn delivered(
         }
         Err(error) => {
             let now = context.now().wall;
-            let state = delivery::failed(before, &error.to_string(), context.delivery, now);
+            let state = delivery::failed(&before, &error.to_string(), context.delivery, now);
             let kept = noted(context, entry, &state).await.is_ok();
             let end = state.end.filter(|_| kept);
             if let Some(meter) = context.board.meter(entry.mapping).filter(|_| end.is_some()) {

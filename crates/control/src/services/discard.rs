@@ -25,7 +25,7 @@ impl v1::discard_service_server::DiscardService for Discards {
             .discards(&namespace, &name, after, page::size(r.page_size)?)
             .await;
         let (found, more) = found.map_err(|e| status::of_manage(e, ""))?;
-        let last = found.last().filter(|_| more).map(|d| d.id.to_string());
+        let last = found.last().filter(|_| more).map(|(d, _)| d.id.to_string());
         let next_page_token = last.map_or_else(String::new, |id| page::seal(&scope, id.as_bytes()));
         let discards = found.into_iter().map(convert::discard).collect();
         Ok(Response::new(v1::ListDiscardsResponse {

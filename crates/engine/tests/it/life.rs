@@ -2,11 +2,13 @@
 
 use crate::world::{World, eventually};
 use millstream_core::mapping_state::MappingState;
-use millstream_engine::Shutdown;
 use millstream_engine::view::ShardActivity;
+use millstream_engine::{DeliveryPolicy, NodeOptions, Shutdown};
 use millstream_testkit::{Behaviour, Fault, Script, ScriptedFunction};
-use millstream_types::{Desired, Position, SourceArn, StreamName};
+use millstream_types::durable::DeliveryEnd;
+use millstream_types::{Desired, Namespace, Position, SourceArn, StreamName};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 fn put(world: &World, from: usize, to: usize) {
     for n in from..to {
@@ -196,5 +198,68 @@ async fn documents_reach_a_destination_that_refuses_at_first() {
         document.contains(r#""condition":"RetryAttemptsExhausted","approximateInvokeCount":2"#),
         "{document}"
     );
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_cannot_be_delivered_is_given_up_and_its_discard_is_kept() {
+    let script = Script::new().with("bad", Behaviour::Always(Fault::Error));
+    let world = World::new(1, ScriptedFunction::new(script));
+    world.register("f");
+    let mapping = world.map("m", "f", |s| {
+        s.max_retry_attempts = 0;
+        s.on_failure = Some("arn:aws:sqs:us-east-1:000000000000:dead".parse().unwrap());
+    });
+    world.mailbox.refuse(u32::MAX);
+    world.stream.put(b"k", b"bad");
+    let for_at_most = Duration::from_secs(60);
+    let node = world
+        .node_with(NodeOptions {
+            delivery: DeliveryPolicy { for_at_most },
+            ..NodeOptions::default()
+        })
+        .await;
+    let manager = node.manager(&world);
+    let name = "m".parse().unwrap();
+    let ended = async || {
+        let (found, _) = manager
+            .discards(&Namespace::default(), &name, None, 10)
+            .await
+            .unwrap();
+        let (discard, delivery) = found.into_iter().next()?;
+        delivery.filter(|d| d.end.is_some()).map(|d| (discard, d))
+    };
+    let mut found = None;
+    for _ in 0..2_000 {
+        found = ended().await;
+        if found.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (discard, delivery) = found.expect("it is given up some time");
+    assert_eq!(delivery.end, Some(DeliveryEnd::Failed));
+    assert!(
+        delivery.attempts >= 2 && delivery.error.contains("told to"),
+        "{delivery:?}"
+    );
+    assert!(
+        delivery.last_attempt.0 - delivery.first_attempt.0 >= 60_000,
+        "{delivery:?}"
+    );
+    let (whole, _) = manager.discard(&Namespace::default(), discard.id).await.unwrap();
+    assert!(!whole.payload.is_empty() && whole.mapping == mapping.id);
+    assert!(world.mailbox.delivered().is_empty());
+    // Given up is given up: the destination is back, and nothing comes.
+    world.mailbox.refuse(0);
+    world.stream.put(b"k", b"bad");
+    eventually("the next document comes", || {
+        match world.mailbox.delivered().len() {
+            1 => Ok(()),
+            n => Err(format!("{n} documents")),
+        }
+    })
+    .await;
+    assert_ne!(world.mailbox.delivered()[0].discard, discard.id);
     node.stop().await;
 }

@@ -44,6 +44,10 @@ impl World {
     }
 
     pub(crate) async fn node(&self) -> Running {
+        self.node_with(NodeOptions::default()).await
+    }
+
+    pub(crate) async fn node_with(&self, options: NodeOptions) -> Running {
         let ports = NodePorts {
             clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(7)),
@@ -55,7 +59,7 @@ impl World {
             outbox: Arc::new(self.journal.clone()),
             functions: Arc::new(self.function.clone()),
         };
-        let node = Node::start(NodeOptions::default(), ports).await.unwrap();
+        let node = Node::start(options, ports).await.unwrap();
         let clock = self.clock.clone();
         let ticking = tokio::spawn(async move {
             loop {

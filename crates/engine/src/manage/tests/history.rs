@@ -56,17 +56,17 @@ async fn discards_are_listed_without_payload_in_bounded_memory_and_outlive_their
 
     let (page, more) = w.manager.discards(&ns, &m, None, 10).await.unwrap();
     assert_eq!((page.len(), more), (10, true));
-    assert!(page.iter().all(|d| d.payload.is_empty()));
+    assert!(page.iter().all(|(d, _)| d.payload.is_empty()));
     assert!(w.outside.largest_chunk.load(SeqCst) <= DISCARD_CHUNK as u64);
-    let (rest, more) = w.manager.discards(&ns, &m, Some(page[9].id), 10).await.unwrap();
+    let (rest, more) = w.manager.discards(&ns, &m, Some(page[9].0.id), 10).await.unwrap();
     assert_eq!((rest.len(), more), (1, false), "and none of another namespace");
 
     assert_eq!(
-        w.manager.discard(&ns, rest[0].id).await.unwrap().payload,
+        w.manager.discard(&ns, rest[0].0.id).await.unwrap().0.payload,
         "payload"
     );
     assert!(matches!(
-        w.manager.discard(&other, rest[0].id).await,
+        w.manager.discard(&other, rest[0].0.id).await,
         Err(ManageError::NotFound { .. })
     ));
 
