@@ -332,7 +332,7 @@ mod tests {
         let cells = discard_row(&discard);
         assert_eq!(cells.len(), DISCARDS.narrow.len() + DISCARDS.wide.len());
         assert_eq!(
-            (cells[4].as_str(), cells[8].as_str()),
+            (cells[4].as_str(), cells[9].as_str()),
             ("RECORD_AGE_EXCEEDED", "totals")
         );
     }

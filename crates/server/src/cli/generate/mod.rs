@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_batch_of_a_table() {
         let event = generated(
-            r#"dynamodb --table t --key {"id":{"S":"a"}} --key {"id":{"S":"b"}} --new-image {"id":{"S":"a"},"l":{"L":[{"NULL":true}]}}"#,
+            r#"dynamodb --table tab --key {"id":{"S":"a"}} --key {"id":{"S":"b"}} --new-image {"id":{"S":"a"},"l":{"L":[{"NULL":true}]}}"#,
         )
         .unwrap();
         let records = event["Records"].as_array().unwrap();
@@ -299,7 +299,7 @@ mod tests {
             records[0]["eventSourceARN"]
                 .as_str()
                 .unwrap()
-                .contains(":table/t/stream/")
+                .contains(":table/tab/stream/")
         );
         let gone = generated("table --table orders --event-name remove --records 3").unwrap();
         let change = &gone["Records"][2]["dynamodb"];
