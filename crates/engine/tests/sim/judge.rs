@@ -392,7 +392,7 @@ impl World {
                 let expected = state
                     .records(&info.id)
                     .iter()
-                    .filter(|r| judge.passes(&info.id, r.arrival));
+                    .filter(|r| judge.expects(&info.id, &r.partition_key, r.arrival));
                 let last = expected.last().map(|r| r.mark);
                 let record = self.store.state.record(*id, &info.id);
                 let checkpoint = record.and_then(|r| r.lanes.iter().map(|l| l.done_through).min().flatten());
