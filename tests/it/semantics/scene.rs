@@ -85,15 +85,8 @@ impl Scene {
     /// Waits until a queue is empty; the texts of what is in its dead-letter queue then, in order.
     pub(super) async fn emptied(&self, name: &str) -> Vec<String> {
         until(&format!("{name} to be empty"), SOON, async || {
-            // Twice: a message that is just being handed out may be in neither count for a moment.
-            for _ in 0..2 {
-                let depth = self.client.queue(name).await.ok()?.depth.unwrap_or_default();
-                if depth.visible_messages + depth.hidden_messages > 0 {
-                    return None;
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            Some(())
+            let depth = self.client.queue(name).await.ok()?.depth.unwrap_or_default();
+            (depth.visible_messages + depth.hidden_messages == 0).then_some(())
         })
         .await;
         let dead = self.client.peek_all(&format!("{name}-dead")).await;

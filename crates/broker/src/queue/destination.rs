@@ -93,7 +93,17 @@ impl Destination for QueueDestination {
             let mut batch = Batch::new();
             batch.delete(&outbox);
             let guard = Guard::none().exists(&outbox);
-            let appended = queue.append(&mut state, vec![new], Ground { batch, guard, permit }, now);
+            let appended = queue.append(
+                &mut state,
+                vec![new],
+                Ground {
+                    batch,
+                    guard,
+                    permit,
+                    told: None,
+                },
+                now,
+            );
             appended.map_err(|e| self.unavailable(&e))?
         };
         match written.await {

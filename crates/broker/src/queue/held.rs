@@ -93,6 +93,7 @@ pub(crate) struct HeldSet {
     due: BTreeSet<(Mono, u64)>,
     in_flight: u64,
     delayed: u64,
+    busy: u64,
 }
 
 impl HeldSet {
@@ -109,7 +110,8 @@ impl HeldSet {
         match held.phase {
             Phase::Delayed => self.delayed += 1,
             Phase::InFlight | Phase::Deleting => self.in_flight += 1,
-            Phase::Visible | Phase::Busy => {}
+            Phase::Busy => self.busy += 1,
+            Phase::Visible => {}
         }
         if matches!(held.phase, Phase::Delayed | Phase::InFlight) {
             self.due.insert((held.until, number));
@@ -122,7 +124,8 @@ impl HeldSet {
         match held.phase {
             Phase::Delayed => self.delayed -= 1,
             Phase::InFlight | Phase::Deleting => self.in_flight -= 1,
-            Phase::Visible | Phase::Busy => {}
+            Phase::Busy => self.busy -= 1,
+            Phase::Visible => {}
         }
         self.due.remove(&(held.until, number));
         Some(held)
@@ -156,6 +159,11 @@ impl HeldSet {
 
     pub(crate) fn delayed(&self) -> u64 {
         self.delayed
+    }
+
+    /// How many a receive looks at, or are on their way to the dead-letter queue.
+    pub(crate) fn busy(&self) -> u64 {
+        self.busy
     }
 
     /// In the order of their numbers.

@@ -79,7 +79,8 @@ impl Queue {
         self.remove(&mut batch, number, group.as_ref());
         let source = self.me.clone();
         let doubts = Arc::clone(&self.host.doubts);
-        batch.then(move |applied| {
+        // After the other queue was told: a message is in both for a moment rather than in neither.
+        let told = move |applied| {
             if let Some(source) = source.upgrade() {
                 source.moved(
                     number,
@@ -91,7 +92,7 @@ impl Queue {
                 );
             }
             doubts.notify_one();
-        });
+        };
         let new = NewMessage {
             message,
             delay: Duration::ZERO,
@@ -99,6 +100,7 @@ impl Queue {
         };
         let ground = Ground {
             batch,
+            told: Some(Box::new(told)),
             ..Ground::default()
         };
         to.append(&mut state, vec![new], ground, now)

@@ -44,7 +44,12 @@ pub(super) struct Ground {
     pub(super) guard: Guard,
     /// Given back when it is written.
     pub(super) permit: Option<Permit>,
+    /// Told what became of the write when the queue knows it.
+    pub(super) told: Option<Told>,
 }
+
+/// Takes what became of a write.
+pub(super) type Told = Box<dyn FnOnce(Applied) + Send>;
 
 impl Ground {
     fn of(permit: Option<Permit>) -> Self {
@@ -207,6 +212,7 @@ impl Queue {
             mut batch,
             guard,
             permit,
+            told,
         } = on;
         let fifo = self.name.is_fifo();
         let mut messages = Vec::with_capacity(new.len());
@@ -232,6 +238,9 @@ impl Queue {
                 }
                 drop(permit);
             });
+        }
+        if let Some(told) = told {
+            batch.then(told);
         }
         Ok(Box::pin(self.host.db.write_guarded(
             guard,

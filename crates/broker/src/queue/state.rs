@@ -192,12 +192,14 @@ impl State {
         }
     }
 
-    /// About how much is in it. Its age is not known here.
+    /// About how much is in it. Its age is not known here. Every message is in one of the three counts until it is
+    /// gone: what is busy counts as visible, so that a queue never looks empty while it is not.
     pub(crate) fn depth(&self) -> QueueDepth {
         let (in_flight, delayed) = (self.held.in_flight(), self.held.delayed());
         let visible = match &self.lane {
             Lane::Standard(lane) => {
-                lane.fresh(self.held.count_from(lane.cursor)) + lane.returned.len() as u64
+                let fresh = lane.fresh(self.held.count_from(lane.cursor));
+                fresh + lane.returned.len() as u64 + self.held.busy()
             }
             Lane::Fifo(lane) => lane.live().saturating_sub(in_flight + delayed),
         };

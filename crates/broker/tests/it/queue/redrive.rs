@@ -65,6 +65,33 @@ async fn a_fifo_group_goes_on_behind_what_moved() {
 }
 
 #[tokio::test]
+async fn a_message_on_its_way_is_still_counted_where_it_was() {
+    for (name, dead) in [("q", "dead"), ("q.fifo", "dead.fifo")] {
+        let rig = Rig::new().await;
+        rig.plain(dead).await;
+        rig.create(name, dead_letters(dead, 1)).await;
+        if name == "q" {
+            rig.send(name, &["x"]).await;
+        } else {
+            rig.send_fifo(name, &["g:x"]).await;
+        }
+        rig.receive(name, 1).await;
+        rig.written().await;
+        rig.advance(30);
+        let held = rig.faults.hold();
+        assert!(rig.receive(name, 1).await.is_empty());
+        assert_eq!(rig.counts(name).await, (1, 0, 0), "{name}: it has not moved yet");
+        drop(held);
+        rig.written().await;
+        assert_eq!(
+            (rig.counts(name).await, rig.counts(dead).await),
+            ((0, 0, 0), (1, 0, 0)),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn without_its_dead_letter_queue_a_message_stays() {
     let rig = Rig::new().await;
     rig.plain("dead").await;
