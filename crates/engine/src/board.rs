@@ -1,6 +1,7 @@
 //! What is observed of every mapping, kept where any thread can read it without asking an actor.
 
 use crate::meter::Meter;
+use crate::posts::Posts;
 use crate::view::{Condition, Counters, Lagged, MappingStatus};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -88,6 +89,7 @@ struct Entry {
     status: MappingStatus,
     about: Option<About>,
     meter: Arc<Meter>,
+    posts: Posts,
     /// The queue, once it is consumed.
     queue: Option<Arc<dyn QueueSource>>,
     /// Counts of consumers that have ended.
@@ -190,6 +192,17 @@ impl StatusBoard {
         self.lock().get(&mapping).map(|entry| entry.meter.clone())
     }
 
+    /// Notes what became of a document of this mapping; `change` tells whether its conditions differ now. Of a mapping
+    /// that is gone nothing is noted.
+    pub(crate) fn post(&self, mapping: MappingId, change: impl FnOnce(&mut Posts) -> bool) {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get_mut(&mapping)
+            && change(&mut entry.posts)
+        {
+            let _ = self.changes.send((mapping, entry.current()));
+        }
+    }
+
     pub(crate) fn status(&self, mapping: MappingId) -> MappingStatus {
         self.lock()
             .get(&mapping)
@@ -224,10 +237,10 @@ impl Entry {
     }
 
     fn current(&self) -> MappingStatus {
-        MappingStatus {
-            counters: self.totals().counters,
-            ..self.status.clone()
-        }
+        let mut status = self.status.clone();
+        status.counters = self.totals().counters;
+        status.conditions.extend(self.posts.conditions());
+        status
     }
 
     fn measured(&self) -> Option<Measured> {
@@ -261,6 +274,7 @@ fn new_entry() -> Entry {
         },
         about: None,
         meter: Arc::default(),
+        posts: Posts::default(),
         queue: None,
         past: Totals::default(),
         shards: BTreeMap::new(),

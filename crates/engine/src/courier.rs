@@ -6,6 +6,7 @@
 //! exactly once. What cannot be delivered leaves the outbox; its discard stays, with its payload.
 
 use crate::context::Context;
+use crate::posts::Posts;
 use crate::task::{Owned, Timer};
 use futures::future::join_all;
 use millstream_core::delivery;
@@ -214,6 +215,7 @@ async fn delivered(
             if let Some(meter) = context.board.meter(entry.mapping) {
                 meter.delivered.add(records_of(&entry.document));
             }
+            context.board.post(entry.mapping, Posts::delivered);
             Ok(())
         }
         Err(error) => {
@@ -224,6 +226,13 @@ async fn delivered(
             if let Some(meter) = context.board.meter(entry.mapping).filter(|_| end.is_some()) {
                 meter.undeliverable.add(records_of(&entry.document));
             }
+            context.board.post(entry.mapping, |posts| {
+                if end.is_some() {
+                    posts.given_up(&entry.destination, now);
+                    return true;
+                }
+                posts.failed(&entry.destination, &error.to_string(), now)
+            });
             Err((error, end))
         }
     }

@@ -19,6 +19,7 @@ mod mapping;
 mod meter;
 mod metrics;
 mod node;
+mod posts;
 mod queue;
 mod session;
 mod shard;

@@ -40,7 +40,7 @@ pub struct MappingStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     /// In CamelCase, e.g. `SourceUnavailable`, `ShardRestarting`, `StoreUnavailable`, `FunctionUnavailable`,
-    /// `RecordsLostToRetention`.
+    /// `RecordsLostToRetention`, `DestinationUnavailable`, `DocumentsUndeliverable`.
     pub kind: &'static str,
     /// For people.
     pub message: String,

@@ -194,6 +194,10 @@ async fn documents_reach_a_destination_that_refuses_at_first() {
     })
     .await;
     let document = String::from_utf8(world.mailbox.delivered()[0].document.to_vec()).unwrap();
+    node.until(mapping.id, "and nothing waits any more", |s| {
+        s.conditions.is_empty()
+    })
+    .await;
     assert!(
         document.contains(r#""condition":"RetryAttemptsExhausted","approximateInvokeCount":2"#),
         "{document}"
@@ -250,6 +254,10 @@ async fn a_document_that_cannot_be_delivered_is_given_up_and_its_discard_is_kept
     let (whole, _) = manager.discard(&Namespace::default(), discard.id).await.unwrap();
     assert!(!whole.payload.is_empty() && whole.mapping == mapping.id);
     assert!(world.mailbox.delivered().is_empty());
+    node.until(mapping.id, "the mapping says so", |s| {
+        s.conditions.iter().any(|c| c.kind == "DocumentsUndeliverable")
+    })
+    .await;
     // Given up is given up: the destination is back, and nothing comes.
     world.mailbox.refuse(0);
     world.stream.put(b"k", b"bad");

@@ -122,6 +122,28 @@ pub(crate) const KEYS: &[Key] = &[
         detail: "",
     },
     Key {
+        name: "discards_max_age",
+        default: "14d",
+        form: "DURATION",
+        summary: "How long records that were given up are kept with their payload, 1m to 365d",
+        detail: "Removed once an hour, but never while the document about them is on its way to a failure destination.",
+    },
+    Key {
+        name: "discards_max_bytes",
+        default: "1GiB",
+        form: "SIZE",
+        summary: "Most bytes of records that were given up, kept of each mapping; at least 1MiB",
+        detail: "The oldest go first, once an hour, but never while the document about them is on its way.",
+    },
+    Key {
+        name: "documents_max_age",
+        default: "1d",
+        form: "DURATION",
+        summary: "How long the delivery of a document to a failure destination is tried before it counts as failed, 1s to 14d",
+        detail: "Tried with pauses of 100 ms to 30 s. Behind that the document is given up: the discard it is about stays, \
+                 an error is logged, and `millstream_records_undeliverable_total` counts its records.",
+    },
+    Key {
         name: "http_targets",
         default: "private",
         form: "private|public-only",

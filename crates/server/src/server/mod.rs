@@ -195,6 +195,9 @@ fn assembly_options(config: &ServerConfig) -> AssemblyOptions {
     options.free_floor_bytes = config.free_floor;
     options.block_cache_bytes = bytes(config.block_cache);
     options.write_buffer_bytes = bytes(config.write_buffer);
+    options.keep_discards.max_age = config.discards_max_age;
+    options.keep_discards.max_bytes_per_mapping = config.discards_max_bytes;
+    options.delivery.for_at_most = config.documents_max_age;
     options.http.reach = config.http_targets;
     options.http.ca_file.clone_from(&config.http_ca_file);
     options
