@@ -68,6 +68,16 @@ mutants! {
     PauseIgnored,
     /// What matches no filter is sent all the same.
     FilterIgnored,
+    /// Messages that match no filter are sent all the same.
+    QueueFilterIgnored,
+    /// Messages that match no filter are left in their queue.
+    UnmatchedLeft,
+    /// A restart forgets the state of the window that is open.
+    WindowStateForgotten,
+    /// A window whose next record does not come is never ended.
+    WindowNeverEnds,
+    /// Records of the next window are taken into the one that is open.
+    WindowTakesNext,
 }
 
 /// Whether this build can have known bugs.

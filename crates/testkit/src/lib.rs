@@ -30,7 +30,7 @@ pub use journal::{CommitNumber, JournalState, Write};
 pub use journal_port::{CommitFault, MemoryJournal};
 pub use log::{CallResult, Event, Given, Log, Progress};
 pub use messages::{MessageCall, MessageFunction, Reply};
-pub use queue::{QueueState, StoredMessage, message_number, receipt_number};
+pub use queue::{QueueState, StoredMessage, id_of, message_number, receipt_number};
 pub use queue_log::{BatchResult, Delivery, QueueEvent, QueueLog};
 pub use queue_port::{Asked, EntryTrouble, MemoryQueue, MemoryQueues, ReceiveTrouble};
 pub use stream::StreamState;

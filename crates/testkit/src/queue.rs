@@ -320,7 +320,9 @@ pub fn receipt_number(receipt: &Receipt) -> u64 {
     number.and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-fn id_of(number: u64) -> Arc<str> {
+/// The id of the message of this number.
+#[must_use]
+pub fn id_of(number: u64) -> Arc<str> {
     format!("m{number}").into()
 }
 

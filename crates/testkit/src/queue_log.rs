@@ -23,6 +23,11 @@ pub enum QueueEvent {
         /// Its group, if order within groups is promised.
         group: Option<Arc<str>>,
     },
+    /// No filter of the mapping wants the message: it is to be deleted without having been handled.
+    Unwanted {
+        /// Its id.
+        message: Arc<str>,
+    },
     /// The function was called.
     Started {
         /// A number of this call alone.

@@ -7,6 +7,7 @@
 //! position are one: both change when an attempt has succeeded, and both are in the same record.
 
 use crate::event::EventShape;
+use crate::mutant::{self, Mutant};
 use bytes::Bytes;
 use millstream_types::durable::{DiscardWindow, WindowRecord, WindowsRecord};
 use millstream_types::{Wall, WindowEnvelope};
@@ -52,7 +53,10 @@ impl Windows {
         let open = stored.open.map(|w| Window {
             start: w.start,
             end: w.end,
-            state: w.state,
+            state: match mutant::on(Mutant::WindowStateForgotten) {
+                true => EMPTY,
+                false => w.state,
+            },
             early: w.early,
         });
         (length.is_some() || open.is_some()).then_some(Self {
@@ -146,14 +150,16 @@ impl Windows {
 
     /// When the open window is closed if no record comes.
     pub(super) fn idle_close(&self) -> Option<Wall> {
-        self.open.as_ref().map(|w| w.end.plus(IDLE_CLOSE))
+        let open = self.open.as_ref();
+        open.filter(|_| !mutant::on(Mutant::WindowNeverEnds))
+            .map(|w| w.end.plus(IDLE_CLOSE))
     }
 }
 
 impl Window {
     /// Whether a record that arrived then does not belong to it; an earlier one does.
     pub(super) fn is_over(&self, arrival: Wall) -> bool {
-        arrival >= self.end
+        arrival >= self.end && !mutant::on(Mutant::WindowTakesNext)
     }
 
     fn envelope(&self, last: bool) -> WindowEnvelope {

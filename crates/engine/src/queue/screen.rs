@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::meter::Meter;
 use millstream_core::event::QueueEventShape;
 use millstream_core::filter::{MessageFilter, Scratch};
+use millstream_core::mutant::{self, Mutant};
 use millstream_core::queue::{Received, Unmatched, quarantine};
 use millstream_types::commit::{CommitOutcome, Durability, ShardCommit};
 use millstream_types::filter::MAX_FILTERS;
@@ -62,10 +63,14 @@ impl QueueScreen {
             }
         }
         meter.screened(&by_pattern, unmatched.len() as u64);
+        if mutant::on(Mutant::QueueFilterIgnored) {
+            unmatched.clear();
+        }
         if unmatched.is_empty() {
             return;
         }
         let how = match self.on_unmatched {
+            OnUnmatched::Drop if mutant::on(Mutant::UnmatchedLeft) => Unmatched::Left,
             OnUnmatched::Drop => Unmatched::Deleted,
             OnUnmatched::Keep => Unmatched::Left,
             OnUnmatched::Quarantine => {

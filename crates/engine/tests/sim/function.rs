@@ -1,16 +1,18 @@
 //! Functions: they succeed, fail, report, run out of time or capacity, hang; and what they saw is judged.
 
 use crate::plan::{Behaviour, MappingPlan, Source};
+use crate::windows;
 use crate::world::{Port, World};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::future::pending;
-use millstream_core::verdict::{QueueVerdict, Verdict, queue_verdict, verdict};
+use millstream_core::verdict::{QueueVerdict, Verdict, queue_verdict, verdict, window_verdict};
 use millstream_ports::{Body, InvokeFactory, Invoker, PoolStatus};
 use millstream_testkit::{BatchResult, CallResult, Delivery, Event, QueueEvent, raised, report_of_ids};
 use millstream_types::{
     Function, FunctionName, Invocation, Lease, MappingId, Mark, Message, Outcome, Payload, Record,
+    WindowEnvelope,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,14 +92,25 @@ impl World {
                 "{mark} of {shard} was sent, and its key does not begin with {wants:?}"
             ));
         }
+        let window = invocation.window.as_ref();
+        let place = (mapping, shard.clone());
+        self.window_begins(call, place, plan.spec.tumbling_window_seconds, window, records);
         let bad: Vec<String> = records
             .iter()
             .filter(|r| self.is_poison(&plan.behaviour, &r.data, plan.may_fail_for_ever()))
             .map(|r| r.mark.seq.to_string())
             .collect();
         let ids: Vec<String> = records.iter().map(|r| r.mark.seq.to_string()).collect();
-        let going = self.goes(plan, invocation.timeout, &ids, &bad);
-        let result = match verdict(&going.outcome, records, plan.spec.report_batch_item_failures) {
+        let mut going = self.goes(plan, invocation.timeout, &ids, &bad);
+        if let Some(window) = window {
+            going.outcome = in_window(going.outcome, window, records);
+        }
+        let reports = plan.spec.report_batch_item_failures;
+        let verdict = match window {
+            Some(_) => window_verdict(&going.outcome, records, reports, usize::MAX).0,
+            None => verdict(&going.outcome, records, reports),
+        };
+        let result = match verdict {
             Verdict::Done => CallResult::Done,
             Verdict::FailedFrom { index, .. } => CallResult::DoneBefore(index),
             Verdict::Failed { .. } => CallResult::Failed,
@@ -198,6 +211,13 @@ impl World {
         messages: &[Message],
     ) -> Going {
         self.queue_may_start(queue, messages);
+        let group = |m: &Message| m.system.group.clone().unwrap_or_default();
+        if let Some(message) = messages.iter().find(|m| !plan.wants(group(m).as_bytes())) {
+            let (id, wants) = (&message.id, plan.wants);
+            self.wrong(format!(
+                "message {id} was sent, and is not of the group {wants:?}"
+            ));
+        }
         let ends = self.plan.queues[queue].max_receives.is_some();
         let bad: Vec<String> = messages
             .iter()
@@ -326,6 +346,8 @@ impl World {
         let Some(ended) = self.calls.remove(&call) else {
             return;
         };
+        let succeeded = matches!(ended.of, CallOf::Stream(_, CallResult::Done));
+        self.window_ends(call, succeeded);
         match ended.of {
             CallOf::Stream(mapping, result) => self.note(mapping, Event::Ended { call, result }),
             CallOf::Queue(queue, result, ids) => {
@@ -396,6 +418,25 @@ impl World {
         };
         self.calls.values().filter(of).count()
     }
+}
+
+/// What a function that keeps a state answers instead.
+fn in_window(outcome: Outcome, window: &WindowEnvelope, records: &[Record]) -> Outcome {
+    let Outcome::Response(body) = &outcome else {
+        return outcome;
+    };
+    let text = String::from_utf8_lossy(body);
+    if text.contains("[{}]") {
+        return outcome;
+    }
+    let failed: Vec<&str> = text
+        .split(r#""itemIdentifier":""#)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let fails = |r: &&Record| failed.contains(&r.mark.seq.to_string().as_str());
+    let done = records.iter().position(|r| fails(&r)).unwrap_or(records.len());
+    Outcome::Response(windows::answer(window, &records[..done], &failed))
 }
 
 impl MappingPlan {

@@ -60,8 +60,13 @@ impl StreamJudge {
         self.pin.shards.contains(shard) || self.later.contains(shard)
     }
 
+    /// How long its tumbling windows are; 0 if there are none.
+    pub(crate) fn window_seconds(&self) -> u32 {
+        self.plan.spec.tumbling_window_seconds
+    }
+
     /// Whether a record is one that the mapping is to handle.
-    fn expects(&self, shard: &ShardId, key: &[u8], arrival: Wall) -> bool {
+    pub(crate) fn expects(&self, shard: &ShardId, key: &[u8], arrival: Wall) -> bool {
         self.plan.wants(key) && self.passes(shard, arrival)
     }
 
@@ -118,7 +123,7 @@ impl Judges {
         }
     }
 
-    fn is_gone(&self, mapping: MappingId) -> bool {
+    pub(crate) fn is_gone(&self, mapping: MappingId) -> bool {
         self.standings.get(&mapping).is_some_and(|s| s.gone)
     }
 
@@ -358,7 +363,7 @@ impl World {
     /// What the whole run was.
     pub(crate) fn judge_all(&mut self) {
         self.all_is_stored();
-        let mut broken: Vec<String> = Vec::new();
+        let mut broken = self.open_windows();
         for (id, judge) in &mut self.judges.streams {
             let gone = self.judges.standings.get(id).is_some_and(|s| s.gone);
             // Of a mapping that was removed nothing more is handled, but its documents are sent.
@@ -389,11 +394,12 @@ impl World {
             }
             let state = &self.streams[judge.stream].state;
             for info in state.infos().into_iter().filter(|i| judge.reads(&i.id)) {
-                let expected = state
+                // What no filter wants counts as well: a position moves on over it.
+                let read = state
                     .records(&info.id)
                     .iter()
-                    .filter(|r| judge.expects(&info.id, &r.partition_key, r.arrival));
-                let last = expected.last().map(|r| r.mark);
+                    .filter(|r| judge.passes(&info.id, r.arrival));
+                let last = read.last().map(|r| r.mark);
                 let record = self.store.state.record(*id, &info.id);
                 let checkpoint = record.and_then(|r| r.lanes.iter().map(|l| l.done_through).min().flatten());
                 if checkpoint < last {

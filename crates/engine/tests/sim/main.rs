@@ -25,6 +25,7 @@ mod run;
 mod store;
 mod stream;
 mod tally;
+mod windows;
 mod world;
 
 use run::{Failure, Report, run};

@@ -21,6 +21,8 @@ pub(crate) fn short(name: &MappingName) -> String {
 
 /// How long after the end of the chaos all must be quiet, in s of simulated time.
 const QUIET_WITHIN: u64 = 4 * 3_600;
+/// How long it must be quiet, in s: so that what no filter wants is read to its end, and the last windows end.
+const REST: u64 = 45;
 /// Most removals of mappings in one run.
 const REMOVALS: u64 = 2;
 
@@ -31,6 +33,8 @@ pub(crate) struct Operator {
     manager: Option<(Manager, Port)>,
     made: u64,
     removals: u64,
+    /// For how long all has been quiet, in s.
+    quiet: u64,
 }
 
 impl Operator {
@@ -363,39 +367,40 @@ impl World {
             self.resume();
             self.make();
         }
-        if self.is_quiet() {
+        let quiet = self.is_quiet();
+        self.operator.quiet = quiet.map_or(0, |()| self.operator.quiet + 1);
+        if self.operator.quiet > REST {
             self.command = Some(Command::Over);
             return;
         }
         let late = self.now.mono.0 / 1_000_000_000 > self.plan.seconds + QUIET_WITHIN;
         if late {
             let left = self.judges.unfinished();
+            let why = quiet.err().unwrap_or("it was not quiet for long enough");
             return self.wrong(format!(
-                "I1, I13: it does not come to rest; not finished: {left:?}"
+                "I1, I13: it does not come to rest: {why}; not finished: {left:?}"
             ));
         }
         self.after_ms(1_000, World::put_right);
     }
 
-    fn is_quiet(&self) -> bool {
-        let all_there = self.catalog.mappings.len() == self.plan.mappings.len();
-        let running = self
-            .catalog
-            .mappings
-            .values()
-            .all(|m| m.desired == Desired::Running);
-        let idle = self
-            .judges
-            .standings
-            .values()
-            .all(|s| s.gone || !(s.busy || s.loose));
-        self.up
-            && self.operator.manager.is_some()
-            && all_there
-            && running
-            && idle
-            && self.calls.is_empty()
-            && self.store.state.outbox().next().is_none()
-            && self.judges.unfinished().is_empty()
+    /// Whether nothing is left to do, or what is.
+    fn is_quiet(&self) -> Result<(), &'static str> {
+        let mut mappings = self.catalog.mappings.values();
+        let mut standings = self.judges.standings.values().filter(|s| !s.gone);
+        let signs = [
+            ("no process runs", self.up && self.operator.manager.is_some()),
+            ("a mapping is missing", mappings.len() == self.plan.mappings.len()),
+            (
+                "a mapping is paused",
+                mappings.all(|m| m.desired == Desired::Running),
+            ),
+            ("a mapping changes", standings.all(|s| !(s.busy || s.loose))),
+            ("a call runs", self.calls.is_empty()),
+            ("a document waits", self.store.state.outbox().next().is_none()),
+            ("records or messages wait", self.judges.unfinished().is_empty()),
+        ];
+        let left = signs.iter().find(|(_, quiet)| !quiet);
+        left.map_or(Ok(()), |(what, _)| Err(*what))
     }
 }

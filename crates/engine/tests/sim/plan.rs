@@ -84,12 +84,12 @@ pub(crate) struct MappingPlan {
     pub(crate) function: FunctionName,
     pub(crate) spec: MappingSpec,
     pub(crate) behaviour: Behaviour,
-    /// It filters: only records whose key begins so are sent.
+    /// It filters: only records whose key begins so are sent, or messages of this group.
     pub(crate) wants: Option<&'static str>,
 }
 
 impl MappingPlan {
-    /// Whether a record of this key is to be sent.
+    /// Whether a record of this key, or a message of this group, is to be sent.
     pub(crate) fn wants(&self, key: &[u8]) -> bool {
         self.wants.is_none_or(|prefix| key.starts_with(prefix.as_bytes()))
     }
@@ -229,6 +229,11 @@ fn of_stream(rng: &mut Rng, n: usize, stream: &StreamPlan, number: usize) -> Map
     let wants = pick(rng, &[None, None, None, Some("key-1"), Some("key-7")]);
     let pattern = |prefix| format!(r#"{{"partitionKey":[{{"prefix":"{prefix}"}}]}}"#);
     spec.filter_criteria.filters.extend(wants.map(pattern));
+    let window = pick(rng, &[0, 0, 3, 20]);
+    // AWS refuses the two together.
+    if wants.is_none() {
+        spec.tumbling_window_seconds = window;
+    }
     change_stream(rng, &mut spec);
     MappingPlan {
         source: Source::Stream(n),
@@ -243,7 +248,10 @@ fn of_stream(rng: &mut Rng, n: usize, stream: &StreamPlan, number: usize) -> Map
 pub(crate) fn change_stream(rng: &mut Rng, spec: &mut MappingSpec) {
     spec.batch_size = pick(rng, &[1, 2, 3, 5, 8]);
     spec.batching_window_seconds = pick(rng, &[0, 0, 0, 1, 3]);
-    spec.parallelization_factor = pick(rng, &[1, 2, 2, 4, 10]);
+    let factor = pick(rng, &[1, 2, 2, 4, 10]);
+    if spec.tumbling_window_seconds == 0 {
+        spec.parallelization_factor = factor;
+    }
     spec.bisect_on_error = rng.per_mille(500);
 }
 
@@ -251,6 +259,9 @@ fn of_queue(rng: &mut Rng, n: usize, queue: &QueuePlan, number: usize) -> Mappin
     let function = FunctionName::new(format!("f-{number}")).unwrap();
     let mut spec = MappingSpec::queue(SourceArn::local_queue(&queue.name), function.clone());
     spec.report_batch_item_failures = rng.per_mille(600);
+    let wants = pick(rng, &[None, None, Some("g1")]);
+    let pattern = |group| format!(r#"{{"attributes":{{"MessageGroupId":["{group}"]}}}}"#);
+    spec.filter_criteria.filters.extend(wants.map(pattern));
     change_queue(rng, &mut spec, queue.fifo);
     let mut behaviour = behaviour(rng);
     if rng.per_mille(300) {
@@ -263,7 +274,7 @@ fn of_queue(rng: &mut Rng, n: usize, queue: &QueuePlan, number: usize) -> Mappin
         function,
         spec,
         behaviour,
-        wants: None,
+        wants,
     }
 }
 

@@ -1,13 +1,13 @@
 //! Queues as the engine reads them: receives that fail, are slow or lost; messages that come twice; entries that are
 //! refused, or done and reported as if they were not.
 
-use crate::plan::{QueueFaults, QueuePlan};
+use crate::plan::{MappingPlan, QueueFaults, QueuePlan, Source};
 use crate::world::{Port, World};
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use futures::future::{pending, select};
 use millstream_ports::{Clock, EntryError, QueueAttributes, QueueDepth, QueueSource, SourceError};
-use millstream_testkit::{QueueEvent, QueueState, message_number};
+use millstream_testkit::{QueueEvent, QueueState, id_of, message_number};
 use millstream_types::{Message, Mono, Receipt, SourceArn};
 use std::time::Duration;
 
@@ -50,11 +50,16 @@ impl World {
         let group = format!("g{}", self.rng.between(1, self.plan.queues[queue].groups));
         let number = self.number().to_string();
         let wall = self.now.wall;
-        self.queues[queue]
-            .state
-            .send(Some(&group), number.as_bytes(), wall);
+        let state = &mut self.queues[queue].state;
+        let message = id_of(state.send(Some(&group), number.as_bytes(), wall));
         self.queues[queue].wake();
         self.queue_news(queue);
+        let reads = |m: &&MappingPlan| m.source == Source::Queue(queue);
+        let reader = self.plan.mappings.iter().find(reads);
+        if reader.is_some_and(|m| !m.wants(group.as_bytes())) {
+            self.note_queue(queue, QueueEvent::Unwanted { message });
+            self.seen("message that no filter wants");
+        }
         // A function that takes its time gets less to do, or a run would take for ever.
         let arn = &self.queues[queue].arn;
         let reads = self.plan.mappings.iter().find(|m| m.spec.source == *arn);

@@ -165,12 +165,18 @@ impl World {
         let discards: Vec<Given> = commit.discards.iter().map(given).collect();
         let seen = what_is_in(&commit);
         let adds = !commit.outbox.is_empty();
+        let of_windows: Vec<(Discard, Vec<Seq>)> = commit
+            .discards
+            .iter()
+            .map(|d| (d.clone(), marks_of(d).into_iter().map(|m| m.seq).collect()))
+            .collect();
         let Write::Written(number) = self.store.state.write(lease, commit) else {
             self.seen("commit of a fenced owner");
             self.write(&format!("{shard}: commit at epoch {} rejected", lease.epoch.0));
             return CommitOutcome::Rejected;
         };
         seen.into_iter().for_each(|what| self.seen(what));
+        self.window_discards(&(lease.mapping, shard.clone()), &of_windows);
         self.note(
             lease.mapping,
             Event::Stored {

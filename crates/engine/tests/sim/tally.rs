@@ -33,6 +33,8 @@ pub(crate) const WANTED: &[&str] = &[
     "bisect reached one record",
     "part of a batch done",
     "record that no filter wants",
+    "state of a window carried on",
+    "window ended",
     "discard: retries exhausted",
     "discard: too old",
     "retry",
@@ -56,6 +58,7 @@ pub(crate) const WANTED: &[&str] = &[
     "message handed out twice",
     "delete refused",
     "most batches in flight",
+    "message that no filter wants",
     // the operator
     "pause answered with calls running",
     "pause completed",

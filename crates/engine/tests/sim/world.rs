@@ -14,6 +14,7 @@ use crate::queue::Queue;
 use crate::store::Store;
 use crate::stream::Stream;
 use crate::tally::Tally;
+use crate::windows::Windows;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, pending};
@@ -84,6 +85,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) catalog: CatalogState,
     pub(crate) mail: Mail,
+    pub(crate) windows: Windows,
     pub(crate) calls: BTreeMap<u64, Call>,
     /// Those that nobody waits for any more, to be ended.
     pub(crate) abandoned: BTreeSet<u64>,
@@ -124,6 +126,7 @@ impl World {
             store: Store::default(),
             catalog: CatalogState::default(),
             mail: Mail::default(),
+            windows: Windows::default(),
             calls: BTreeMap::new(),
             abandoned: BTreeSet::new(),
             judges: Judges::new(plan.queues.len()),

@@ -1,5 +1,6 @@
 //! I7: a message is deleted only after the function succeeded with that very delivery of it, and a deleted one is
-//! never handled again; but for a standard queue's, which may have been handed out twice before.
+//! never handled again; but for a standard queue's, which may have been handed out twice before. What no filter wants
+//! is deleted without having been handled.
 
 use super::history::Fate;
 use super::{Check, Invariant, QueueHistory};
@@ -17,14 +18,16 @@ impl Check for Deletes {
         match event {
             QueueEvent::Deleted(d) => match history.message(&d.message) {
                 None => Err(format!("{} was deleted, but never sent", d.message)),
-                Some(m) if m.successes.contains(&d.receives) => Ok(()),
+                Some(m) if m.unwanted || m.successes.contains(&d.receives) => Ok(()),
                 Some(m) => Err(format!(
                     "{} was deleted by its receipt {}, which did not succeed; those that did: {:?}",
                     d.message, d.receives, m.successes
                 )),
             },
             QueueEvent::Gone { message } => match history.message(message) {
-                Some(m) if m.successes.is_empty() => Err(format!("{message} is gone and never succeeded")),
+                Some(m) if m.successes.is_empty() && !m.unwanted => {
+                    Err(format!("{message} is gone and never succeeded"))
+                }
                 _ => Ok(()),
             },
             QueueEvent::Started { call, messages } => {
@@ -32,6 +35,13 @@ impl Check for Deletes {
                     let message = history.message(id);
                     message.is_some_and(|m| m.fate == Fate::Deleted && m.group.is_some())
                 };
+                let unwanted = |id: &str| history.message(id).is_some_and(|m| m.unwanted);
+                if let Some(d) = messages.iter().find(|d| unwanted(&d.message)) {
+                    return Err(format!(
+                        "call {call} was sent {}, which no filter wants",
+                        d.message
+                    ));
+                }
                 match messages.iter().find(|d| deleted(&d.message)) {
                     Some(d) => Err(format!("call {call} was sent {}, which is deleted", d.message)),
                     None => Ok(()),

@@ -28,6 +28,8 @@ pub(super) struct MessageFacts {
     pub(super) group: Option<Arc<str>>,
     /// The receive counts of the deliveries that succeeded.
     pub(super) successes: BTreeSet<u32>,
+    /// No filter wants it.
+    pub(super) unwanted: bool,
     pub(super) fate: Fate,
 }
 
@@ -108,6 +110,12 @@ impl QueueHistory {
                 max_receives,
             } => (self.most_in_flight, self.max_receives) = (*most_in_flight, *max_receives),
             QueueEvent::Sent { message, group } => self.send(message, group.clone()),
+            QueueEvent::Unwanted { message } => {
+                if let Some(message) = self.messages.get_mut(message) {
+                    message.unwanted = true;
+                }
+                self.close(message);
+            }
             QueueEvent::Started { call, messages } => {
                 self.running.insert(*call, messages.clone());
                 self.peak = self.peak.max(self.running.len());

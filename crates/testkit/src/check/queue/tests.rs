@@ -218,3 +218,15 @@ fn i15_nothing_starts_from_the_answer_to_a_pause() {
     ]);
     assert!(check(&over).iter().all(|v| v.invariant == Invariant::NoLoss));
 }
+
+#[test]
+fn what_no_filter_wants_is_deleted_unhandled_and_holds_nothing_up() {
+    let unwanted = || QueueEvent::Unwanted { message: "a".into() };
+    let begins = || vec![configured(None, None), sent("a", "g"), unwanted(), sent("b", "g")];
+    let mut events = begins();
+    events.extend([start(1, &["b"]), done(1), deleted("b", 1), deleted("a", 1)]);
+    sound(&events);
+    let mut events = begins();
+    events.push(start(1, &["a"]));
+    broken(Invariant::Deletes, &events);
+}
