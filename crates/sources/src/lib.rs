@@ -1,0 +1,1 @@
+//! Streams and queues of AWS, and of what speaks its protocols.
