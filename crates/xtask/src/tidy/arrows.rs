@@ -30,6 +30,11 @@ const RULES: &[Rule] = &[
         &[],
     ),
     rule(
+        "millstream-sources",
+        &["millstream-ports", "millstream-types"],
+        &["millstream-core"],
+    ),
+    rule(
         "millstream-targets",
         &["millstream-ports", "millstream-types"],
         &[],

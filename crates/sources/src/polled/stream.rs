@@ -1,0 +1,184 @@
+//! The stream behind the readers: its list of shards, where a mapping starts, and what its readers share.
+
+use super::looks::Looks;
+use super::reader::{Reader, ReaderArgs};
+use super::tip::Tip;
+use super::{Listing, Wire};
+use crate::pace::{Paces, ShardPace};
+use async_trait::async_trait;
+use millstream_ports::{Clock, ShardReader, SourceError, StreamSource};
+use millstream_types::{Position, ShardId, ShardInfo, StartPin, StartingPosition, Wall};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::watch;
+
+/// What all readers of one shard share over one connection.
+pub(crate) struct SharedShard {
+    /// Locked while one of them reads: the others want what it gets.
+    pub(super) tip: tokio::sync::Mutex<Option<Tip>>,
+    pub(super) pace: Arc<ShardPace>,
+}
+
+/// What all readers of one stream share over one connection.
+pub(crate) struct SharedStream {
+    shards: Mutex<BTreeMap<ShardId, Arc<SharedShard>>>,
+    /// How many shards were read to their end.
+    ended: watch::Sender<u64>,
+}
+
+impl SharedStream {
+    /// A reader came to the end of a shard: there may be children.
+    pub(super) fn shard_ended(&self, shard: &ShardId) {
+        // Further readers of the shard have it still; a new one finds its end again.
+        lock(&self.shards).remove(shard);
+        self.ended.send_modify(|n| *n += 1);
+    }
+
+    fn shard(&self, shard: &ShardId, pace: impl FnOnce() -> Arc<ShardPace>) -> Arc<SharedShard> {
+        let mut shards = lock(&self.shards);
+        let share = shards.entry(shard.clone()).or_insert_with(|| {
+            Arc::new(SharedShard {
+                tip: tokio::sync::Mutex::new(None),
+                pace: pace(),
+            })
+        });
+        Arc::clone(share)
+    }
+}
+
+/// The streams that are read over one connection.
+#[derive(Clone, Default)]
+pub(crate) struct StreamRegistry {
+    streams: Arc<Mutex<BTreeMap<Arc<str>, Weak<SharedStream>>>>,
+}
+
+impl StreamRegistry {
+    /// What the readers of the stream share.
+    pub(crate) fn of(&self, arn: &Arc<str>) -> Arc<SharedStream> {
+        let mut streams = lock(&self.streams);
+        if let Some(stream) = streams.get(arn).and_then(Weak::upgrade) {
+            return stream;
+        }
+        streams.retain(|_, stream| stream.strong_count() > 0);
+        let stream = Arc::new(SharedStream {
+            shards: Mutex::default(),
+            ended: watch::Sender::new(0),
+        });
+        streams.insert(arn.clone(), Arc::downgrade(&stream));
+        stream
+    }
+}
+
+/// One stream, as one mapping reads it.
+pub(crate) struct PolledStream {
+    pub(crate) wire: Arc<dyn Wire>,
+    pub(crate) shared: Arc<SharedStream>,
+    pub(crate) paces: Paces,
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) arn: Arc<str>,
+    pub(crate) clock: Arc<dyn Clock>,
+    looks: Mutex<Looks>,
+}
+
+impl PolledStream {
+    /// `endpoint` and `arn` say which shards have one quota.
+    pub(crate) fn new(
+        wire: Arc<dyn Wire>,
+        registry: &StreamRegistry,
+        paces: Paces,
+        endpoint: Arc<str>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let arn: Arc<str> = wire.arn().into();
+        let shared = registry.of(&arn);
+        let ended = *shared.ended.borrow();
+        Self {
+            looks: Mutex::new(Looks::new(wire.manners().list_every, ended)),
+            wire,
+            shared,
+            paces,
+            endpoint,
+            arn,
+            clock,
+        }
+    }
+
+    async fn list(&self) -> Result<Listing, SourceError> {
+        let listing = self.wire.list().await.map_err(|e| e.for_stream(&self.arn))?;
+        let listed: BTreeSet<&ShardId> = listing.shards.iter().map(|s| &s.id).collect();
+        lock(&self.shared.shards).retain(|shard, _| listed.contains(shard));
+        Ok(listing)
+    }
+}
+
+#[async_trait]
+impl StreamSource for PolledStream {
+    async fn shards(&self) -> Result<Vec<ShardInfo>, SourceError> {
+        Ok(self.list().await?.shards)
+    }
+
+    async fn pin(&self, start: StartingPosition) -> Result<StartPin, SourceError> {
+        Ok(pin_of(&self.list().await?, start))
+    }
+
+    async fn open(&self, shard: &ShardId, from: Position) -> Result<Box<dyn ShardReader>, SourceError> {
+        let manners = self.wire.manners();
+        let share = self.shared.shard(shard, || {
+            self.paces.of(&self.endpoint, &self.arn, shard, manners.quotas)
+        });
+        let args = ReaderArgs {
+            wire: Arc::clone(&self.wire),
+            stream: Arc::clone(&self.shared),
+            share,
+            shard: shard.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        Ok(Box::new(Reader::new(args, from)))
+    }
+
+    async fn shards_changed(&self) {
+        let mut ended = self.shared.ended.subscribe();
+        let count = *ended.borrow_and_update();
+        let next = lock(&self.looks).next(self.clock.now().mono, count);
+        if let Some(at) = next {
+            tokio::select! {
+                // This stream holds the sender.
+                _ = ended.changed() => {}
+                () = self.clock.sleep_until(at) => {}
+            }
+        }
+        let count = *ended.borrow();
+        lock(&self.looks).looked(count);
+    }
+}
+
+/// Where a mapping starts. Pure.
+///
+/// - `TRIM_HORIZON`: all shards, each from its oldest record.
+/// - `LATEST`: the shards that are open, from the source's own time, which is before the call returns; a record that
+///   is put later arrives then or later. Services tell their time to the second, so that records which arrived
+///   earlier in that second come too.
+/// - `AT_TIMESTAMP`: all shards, from that time: the service finds the place, or that a shard has none.
+pub(crate) fn pin_of(listing: &Listing, start: StartingPosition) -> StartPin {
+    let position = match start {
+        StartingPosition::TrimHorizon => Position::Trim,
+        StartingPosition::Latest => Position::Timestamp(Wall(listing.date.0 - listing.date.0 % 1_000)),
+        StartingPosition::AtTimestamp(at) => Position::Timestamp(at),
+    };
+    let open_only = start == StartingPosition::Latest;
+    let shards = listing.shards.iter();
+    StartPin {
+        position,
+        shards: shards
+            .filter(|s| !open_only || s.closed.is_none())
+            .map(|s| s.id.clone())
+            .collect(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
