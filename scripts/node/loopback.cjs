@@ -14,3 +14,7 @@ net.Server.prototype.listen = function (...args) {
     const callback = args.find((arg) => typeof arg === 'function');
     return listen.call(this, { port: Number(port), host: '127.0.0.1' }, callback);
 };
+
+// Whoever started it holds its standard input; when that is closed, the server has nobody left.
+process.stdin.on('end', () => process.exit(0));
+process.stdin.resume();

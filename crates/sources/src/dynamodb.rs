@@ -4,8 +4,7 @@ mod convert;
 mod json;
 mod wire;
 
-use crate::pace::Paces;
-use crate::polled::{PolledStream, StreamRegistry};
+use crate::polled::{PolledStream, SharedShards, endpoint_of};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use millstream_ports::{Clock, ShardReader, SourceError, StreamSource};
@@ -16,27 +15,24 @@ use wire::DynamoDbWire;
 /// Most shards that one call may list.
 const SHARDS_PER_CALL: i32 = 100;
 
-/// The DynamoDB streams of one connection. Make one per connection: its mappings on one stream share what they read
-/// at the end of a shard.
+/// The DynamoDB streams of one connection.
 #[derive(Clone)]
 pub struct DynamoDbStreams {
     client: aws_sdk_dynamodbstreams::Client,
-    endpoint: Arc<str>,
-    registry: StreamRegistry,
-    paces: Paces,
+    endpoint: String,
+    shared: SharedShards,
     clock: Arc<dyn Clock>,
     shards_per_call: i32,
 }
 
 impl DynamoDbStreams {
-    /// Streams read with `config`, which brings endpoint, region, credentials and time-outs. `paces` is the process's.
+    /// Streams read with `config`, which brings endpoint, region, credentials and time-outs. `shared` is the process's.
     #[must_use]
-    pub fn new(config: &SdkConfig, paces: Paces, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(config: &SdkConfig, shared: SharedShards, clock: Arc<dyn Clock>) -> Self {
         Self {
             client: aws_sdk_dynamodbstreams::Client::new(config),
-            endpoint: crate::polled::endpoint_of(config),
-            registry: StreamRegistry::default(),
-            paces,
+            endpoint: endpoint_of(config),
+            shared,
             clock,
             shards_per_call: SHARDS_PER_CALL,
         }
@@ -61,9 +57,8 @@ impl DynamoDbStreams {
         };
         Arc::new(TableStream(PolledStream::new(
             Arc::new(wire),
-            &self.registry,
-            self.paces.clone(),
-            Arc::clone(&self.endpoint),
+            &self.shared,
+            &self.endpoint,
             Arc::clone(&self.clock),
         )))
     }
@@ -82,7 +77,7 @@ impl StreamSource for TableStream {
         if matches!(start, StartingPosition::AtTimestamp(_)) {
             return Err(SourceError::Refused(format!(
                 "Unsupported starting position for arn type: {}",
-                self.0.arn
+                self.0.arn()
             )));
         }
         self.0.pin(start).await

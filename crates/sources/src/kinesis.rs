@@ -3,8 +3,7 @@
 mod convert;
 mod wire;
 
-use crate::pace::Paces;
-use crate::polled::{PolledStream, StreamRegistry};
+use crate::polled::{PolledStream, SharedShards, endpoint_of};
 use aws_config::SdkConfig;
 use millstream_ports::{Clock, StreamSource};
 use millstream_types::SourceArn;
@@ -14,27 +13,24 @@ use wire::KinesisWire;
 /// Most shards that one call may list.
 const SHARDS_PER_CALL: i32 = 1_000;
 
-/// The Kinesis streams of one connection. Make one per connection: its mappings on one stream share what they read
-/// at the end of a shard.
+/// The Kinesis streams of one connection.
 #[derive(Clone)]
 pub struct Kinesis {
     client: aws_sdk_kinesis::Client,
-    endpoint: Arc<str>,
-    registry: StreamRegistry,
-    paces: Paces,
+    endpoint: String,
+    shared: SharedShards,
     clock: Arc<dyn Clock>,
     shards_per_call: i32,
 }
 
 impl Kinesis {
-    /// Streams read with `config`, which brings endpoint, region, credentials and time-outs. `paces` is the process's.
+    /// Streams read with `config`, which brings endpoint, region, credentials and time-outs. `shared` is the process's.
     #[must_use]
-    pub fn new(config: &SdkConfig, paces: Paces, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(config: &SdkConfig, shared: SharedShards, clock: Arc<dyn Clock>) -> Self {
         Self {
             client: aws_sdk_kinesis::Client::new(config),
-            endpoint: crate::polled::endpoint_of(config),
-            registry: StreamRegistry::default(),
-            paces,
+            endpoint: endpoint_of(config),
+            shared,
             clock,
             shards_per_call: SHARDS_PER_CALL,
         }
@@ -58,9 +54,8 @@ impl Kinesis {
         };
         Arc::new(PolledStream::new(
             Arc::new(wire),
-            &self.registry,
-            self.paces.clone(),
-            Arc::clone(&self.endpoint),
+            &self.shared,
+            &self.endpoint,
             Arc::clone(&self.clock),
         ))
     }

@@ -6,9 +6,9 @@ mod idle;
 pub(crate) use idle::Idle;
 
 use millstream_ports::Clock;
-use millstream_types::{Mono, ShardId};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use millstream_types::Mono;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The first wait after a throttle; it doubles up to [`LONGEST_BACK_OFF`].
@@ -102,7 +102,7 @@ pub(crate) struct ShardPace {
 }
 
 impl ShardPace {
-    fn new(quotas: Quotas) -> Self {
+    pub(crate) fn new(quotas: Quotas) -> Self {
         Self {
             reads: Mutex::new(Pace::new(quotas.reads)),
             iterators: Mutex::new(Pace::new(quotas.iterators)),
@@ -143,46 +143,6 @@ impl ShardPace {
 pub(crate) struct Quotas {
     pub(crate) reads: Quota,
     pub(crate) iterators: Quota,
-}
-
-/// The paces of all shards that this process reads. Make one per process and clone it: the quotas of a shard count
-/// all of its readers, however many mappings and connections they belong to.
-#[derive(Clone, Debug, Default)]
-pub struct Paces {
-    /// Held weakly: the pace of a shard that nobody reads is forgotten.
-    shards: Arc<Mutex<BTreeMap<Key, Weak<ShardPace>>>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    endpoint: Arc<str>,
-    stream: Arc<str>,
-    shard: ShardId,
-}
-
-impl Paces {
-    /// The pace of a shard of the stream `stream` at `endpoint`.
-    pub(crate) fn of(
-        &self,
-        endpoint: &Arc<str>,
-        stream: &Arc<str>,
-        shard: &ShardId,
-        quotas: Quotas,
-    ) -> Arc<ShardPace> {
-        let key = Key {
-            endpoint: endpoint.clone(),
-            stream: stream.clone(),
-            shard: shard.clone(),
-        };
-        let mut shards = lock(&self.shards);
-        if let Some(pace) = shards.get(&key).and_then(Weak::upgrade) {
-            return pace;
-        }
-        shards.retain(|_, pace| pace.strong_count() > 0);
-        let pace = Arc::new(ShardPace::new(quotas));
-        shards.insert(key, Arc::downgrade(&pace));
-        pace
-    }
 }
 
 /// Nothing that is guarded here can be left half changed.

@@ -13,7 +13,8 @@ mod stream;
 mod tip;
 
 pub(crate) use place::IteratorAt;
-pub(crate) use stream::{PolledStream, StreamRegistry};
+pub(crate) use stream::PolledStream;
+pub use stream::SharedShards;
 
 use crate::pace::Quotas;
 use async_trait::async_trait;
@@ -104,7 +105,9 @@ impl WireError {
         match self {
             Self::Throttled => SourceError::Throttled(arn.to_owned()),
             Self::Missing => SourceError::NotFound(arn.to_owned()),
-            Self::Expired => SourceError::Unavailable("the iterator expired again and again".to_owned()),
+            Self::Expired => {
+                SourceError::Unavailable("a list or an iterator expired again and again".to_owned())
+            }
             Self::Trimmed => {
                 SourceError::Unavailable("records are trimmed faster than they are read".to_owned())
             }
@@ -118,9 +121,9 @@ impl WireError {
 }
 
 /// What tells endpoints apart: quotas are per endpoint, and each region has its own.
-pub(crate) fn endpoint_of(config: &aws_config::SdkConfig) -> std::sync::Arc<str> {
+pub(crate) fn endpoint_of(config: &aws_config::SdkConfig) -> String {
     let region = config.region().map(|r| r.as_ref()).unwrap_or_default();
-    format!("{} {region}", config.endpoint_url().unwrap_or_default()).into()
+    format!("{} {region}", config.endpoint_url().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl DynamoDbWire {
             .interceptor(date.clone())
             .send()
             .await;
-        let described = sent.map_err(|e| why(&e))?.stream_description;
+        let described = sent.map_err(|e| why("DescribeStream", &e))?.stream_description;
         let described =
             described.ok_or_else(|| WireError::Failed("the source described nothing".to_owned()))?;
         Ok((
@@ -117,7 +117,7 @@ impl Wire for DynamoDbWire {
                 .shard_iterator_type(ShardIteratorType::AtTimestamp)
                 .timestamp(DateTime::from_millis(i64::try_from(at.0).unwrap_or(i64::MAX))),
         };
-        let made = call.send().await.map_err(|e| why(&e))?;
+        let made = call.send().await.map_err(|e| why("GetShardIterator", &e))?;
         made.shard_iterator
             .ok_or_else(|| WireError::Failed("the source gave no iterator".to_owned()))
     }
@@ -136,7 +136,7 @@ impl Wire for DynamoDbWire {
             .config_override(once)
             .send()
             .await;
-        let page = sent.map_err(|e| why(&e))?;
+        let page = sent.map_err(|e| why("GetRecords", &e))?;
         let date = self.date(&seen);
         convert::page(&page, limit, date, &self.arn, &self.region)
     }

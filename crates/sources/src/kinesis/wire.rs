@@ -70,7 +70,7 @@ impl KinesisWire {
             }
         };
         let sent = call.customize().interceptor(date.clone()).send().await;
-        let page = sent.map_err(|e| why(&e))?;
+        let page = sent.map_err(|e| why("ListShards", &e))?;
         Ok((page.shards.unwrap_or_default(), page.next_token))
     }
 }
@@ -115,7 +115,7 @@ impl Wire for KinesisWire {
                 .shard_iterator_type(ShardIteratorType::AtTimestamp)
                 .timestamp(DateTime::from_millis(i64::try_from(at.0).unwrap_or(i64::MAX))),
         };
-        let made = call.send().await.map_err(|e| why(&e))?;
+        let made = call.send().await.map_err(|e| why("GetShardIterator", &e))?;
         made.shard_iterator
             .ok_or_else(|| WireError::Failed("the source gave no iterator".to_owned()))
     }
@@ -135,7 +135,7 @@ impl Wire for KinesisWire {
             .config_override(once)
             .send()
             .await;
-        let page = sent.map_err(|e| why(&e))?;
+        let page = sent.map_err(|e| why("GetRecords", &e))?;
         let date = self.date(&seen);
         convert::page(page, date)
     }

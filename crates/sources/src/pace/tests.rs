@@ -72,43 +72,20 @@ fn an_idle_shard_is_asked_less_and_less_often() {
 }
 
 #[tokio::test]
-async fn readers_of_one_shard_share_its_pace_whatever_their_connection() {
+async fn a_turn_is_waited_for_by_the_clock_and_each_quota_is_its_own() {
     let clock = ManualClock::at(Wall(0));
-    let paces = Paces::default();
-    let quotas = Quotas {
+    let pace = ShardPace::new(Quotas {
         reads: QUOTA,
         iterators: QUOTA,
-    };
-    let of = |endpoint: &str, shard: &str| {
-        let shard = ShardId::new(shard).unwrap();
-        paces.clone().of(&endpoint.into(), &"arn".into(), &shard, quotas)
-    };
-    let (one, other) = (of("http://a", "s-0"), of("http://a", "s-0"));
-    assert!(Arc::ptr_eq(&one, &other));
-    assert!(!Arc::ptr_eq(&one, &of("http://a", "s-1")) && !Arc::ptr_eq(&one, &of("http://b", "s-0")));
-    for n in 0..5 {
-        [&one, &other][n % 2].turn_to_read(&clock).await;
+    });
+    for _ in 0..5 {
+        pace.turn_to_read(&clock).await;
     }
-    let mut sixth = std::pin::pin!(one.turn_to_read(&clock));
+    let mut sixth = std::pin::pin!(pace.turn_to_read(&clock));
     assert!(futures::poll!(sixth.as_mut()).is_pending());
-    // The other quota is untouched.
-    one.turn_to_iterate(&clock).await;
+    pace.turn_to_iterate(&clock).await;
     clock.advance(QUOTA.per);
     sixth.await;
-}
-
-#[test]
-fn what_nobody_reads_is_forgotten() {
-    let paces = Paces::default();
-    let quotas = Quotas {
-        reads: QUOTA,
-        iterators: QUOTA,
-    };
-    for n in 0..100 {
-        let shard = ShardId::new(format!("s-{n}")).unwrap();
-        drop(paces.of(&"e".into(), &"arn".into(), &shard, quotas));
-    }
-    assert_eq!(lock(&paces.shards).len(), 1);
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! What an answer of the SDK means, whichever service it is from: its date, and why it is none.
 
 use super::WireError;
+use crate::connection::{Fault, FaultKind};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -8,7 +9,6 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use millstream_types::Wall;
 use std::sync::Arc;
@@ -54,54 +54,39 @@ fn date(text: &str) -> Option<Wall> {
     u64::try_from(since.as_millis()).ok().map(Wall)
 }
 
-/// Why a call did not work.
-pub(crate) fn why<E>(error: &SdkError<E, HttpResponse>) -> WireError
+/// Why `operation` did not work. What iterators and lists are about is told by code; all else as for any service.
+pub(crate) fn why<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> WireError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let status = error.raw_response().map(|r| r.status().as_u16());
-    let Some(of_service) = error.as_service_error() else {
-        return WireError::Failed(DisplayErrorContext(error).to_string());
-    };
-    let told = of_service.message().unwrap_or_default();
-    of_code(of_service.code().unwrap_or_default(), told, status)
+    if let Some(known) = error.code().and_then(|code| of_code(code, error.message())) {
+        return known;
+    }
+    let fault = Fault::of(operation, error);
+    match fault.kind {
+        FaultKind::Gone => WireError::Missing,
+        FaultKind::Throttled => WireError::Throttled,
+        FaultKind::Denied => WireError::Denied(fault.text),
+        FaultKind::Unavailable | FaultKind::Refused => WireError::Failed(fault.text),
+    }
 }
 
-/// The same for the parts of an answer. Pure.
-fn of_code(code: &str, told: &str, status: Option<u16>) -> WireError {
+/// What only streams answer.
+fn of_code(code: &str, told: Option<&str>) -> Option<WireError> {
     match code {
-        "ExpiredIteratorException" | "ExpiredNextTokenException" => WireError::Expired,
-        "TrimmedDataAccessException" => WireError::Trimmed,
-        "ResourceNotFoundException" => WireError::Missing,
-        "InvalidArgumentException" | "ValidationException" => WireError::Refused(told.to_owned()),
-        "ProvisionedThroughputExceededException"
-        | "LimitExceededException"
-        | "RequestLimitExceeded"
-        | "KMSThrottlingException"
-        | "Throttling"
-        | "ThrottlingException"
-        | "TooManyRequestsException" => WireError::Throttled,
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "ExpiredTokenException"
-        | "IncompleteSignatureException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "KMSAccessDeniedException"
+        "ExpiredIteratorException" | "ExpiredNextTokenException" => Some(WireError::Expired),
+        "TrimmedDataAccessException" => Some(WireError::Trimmed),
+        "InvalidArgumentException" | "ValidationException" => Some(WireError::Refused(format!(
+            "{code}: {}",
+            told.unwrap_or_default()
+        ))),
+        "KMSThrottlingException" => Some(WireError::Throttled),
+        "KMSAccessDeniedException"
         | "KMSDisabledException"
         | "KMSInvalidStateException"
         | "KMSNotFoundException"
-        | "KMSOptInRequired"
-        | "MissingAuthenticationTokenException"
-        | "OptInRequired"
-        | "UnrecognizedClientException" => WireError::Denied(format!("{code}: {told}")),
-        _ if status == Some(429) => WireError::Throttled,
-        "" => WireError::Failed(match status {
-            Some(status) => format!("the source answered with status {status}"),
-            None => "the source gave no reason".to_owned(),
-        }),
-        _ if told.is_empty() => WireError::Failed(code.to_owned()),
-        _ => WireError::Failed(format!("{code}: {told}")),
+        | "KMSOptInRequired" => Some(WireError::Denied(format!("{code}: {}", told.unwrap_or_default()))),
+        _ => None,
     }
 }
 
@@ -110,35 +95,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_say_what_to_do() {
-        let failed = |text: &str| WireError::Failed(text.to_owned());
-        for (code, told, status, expect) in [
-            ("ExpiredIteratorException", "old", 400, WireError::Expired),
-            ("TrimmedDataAccessException", "", 400, WireError::Trimmed),
-            ("ResourceNotFoundException", "x", 400, WireError::Missing),
-            (
-                "ProvisionedThroughputExceededException",
-                "slow",
-                400,
-                WireError::Throttled,
-            ),
-            ("SomethingNew", "", 429, WireError::Throttled),
+    fn codes_of_streams_say_what_to_do() {
+        for (code, expect) in [
+            ("ExpiredIteratorException", Some(WireError::Expired)),
+            ("ExpiredNextTokenException", Some(WireError::Expired)),
+            ("TrimmedDataAccessException", Some(WireError::Trimmed)),
+            ("KMSThrottlingException", Some(WireError::Throttled)),
             (
                 "ValidationException",
-                "bad",
-                400,
-                WireError::Refused("bad".to_owned()),
+                Some(WireError::Refused("ValidationException: bad".to_owned())),
             ),
             (
-                "AccessDeniedException",
-                "may not",
-                400,
-                WireError::Denied("AccessDeniedException: may not".to_owned()),
+                "KMSDisabledException",
+                Some(WireError::Denied("KMSDisabledException: bad".to_owned())),
             ),
-            ("InternalFailure", "", 500, failed("InternalFailure")),
-            ("", "", 503, failed("the source answered with status 503")),
+            // These are the same for every service.
+            ("ProvisionedThroughputExceededException", None),
+            ("ResourceNotFoundException", None),
+            ("AccessDeniedException", None),
         ] {
-            assert_eq!(of_code(code, told, Some(status)), expect, "{code}");
+            assert_eq!(of_code(code, Some("bad")), expect, "{code}");
         }
     }
 

@@ -107,7 +107,10 @@ impl Place {
             self.last = Some(last.mark);
         }
         let caught_up = behind.map(|by| Wall(now.0.saturating_sub(millis(by))));
-        self.read_until = self.read_until.max(newest).max(caught_up);
+        // What an iterator passed over before it proved where it is was not read.
+        if !self.unsure {
+            self.read_until = self.read_until.max(newest).max(caught_up);
+        }
         (records, gap)
     }
 

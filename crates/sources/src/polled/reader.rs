@@ -313,7 +313,7 @@ impl ShardReader for Reader {
         };
         if page.end && !self.end_told {
             self.end_told = true;
-            self.args.stream.shard_ended(&self.args.shard);
+            self.args.stream.shard_ended();
         }
         Ok(page)
     }
@@ -327,3 +327,6 @@ impl ShardReader for Reader {
         clock.sleep_until(clock.now().mono.plus(self.idle.wait())).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,22 +4,22 @@ use super::looks::Looks;
 use super::reader::{Reader, ReaderArgs};
 use super::tip::Tip;
 use super::{Listing, Wire};
-use crate::pace::{Paces, ShardPace};
+use crate::pace::{Quotas, ShardPace};
 use async_trait::async_trait;
 use millstream_ports::{Clock, ShardReader, SourceError, StreamSource};
 use millstream_types::{Position, ShardId, ShardInfo, StartPin, StartingPosition, Wall};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::watch;
 
-/// What all readers of one shard share over one connection.
+/// What all readers of one shard share.
 pub(crate) struct SharedShard {
     /// Locked while one of them reads: the others want what it gets.
     pub(super) tip: tokio::sync::Mutex<Option<Tip>>,
-    pub(super) pace: Arc<ShardPace>,
+    pub(super) pace: ShardPace,
 }
 
-/// What all readers of one stream share over one connection.
+/// What all readers of one stream share.
 pub(crate) struct SharedStream {
     shards: Mutex<BTreeMap<ShardId, Arc<SharedShard>>>,
     /// How many shards were read to their end.
@@ -28,35 +28,55 @@ pub(crate) struct SharedStream {
 
 impl SharedStream {
     /// A reader came to the end of a shard: there may be children.
-    pub(super) fn shard_ended(&self, shard: &ShardId) {
-        // Further readers of the shard have it still; a new one finds its end again.
-        lock(&self.shards).remove(shard);
+    pub(super) fn shard_ended(&self) {
         self.ended.send_modify(|n| *n += 1);
     }
 
-    fn shard(&self, shard: &ShardId, pace: impl FnOnce() -> Arc<ShardPace>) -> Arc<SharedShard> {
+    fn shard(&self, shard: &ShardId, quotas: Quotas) -> Arc<SharedShard> {
         let mut shards = lock(&self.shards);
         let share = shards.entry(shard.clone()).or_insert_with(|| {
             Arc::new(SharedShard {
                 tip: tokio::sync::Mutex::new(None),
-                pace: pace(),
+                pace: ShardPace::new(quotas),
             })
         });
         Arc::clone(share)
     }
+
+    /// Forgets shards that are gone, and those that are closed and have no reader.
+    fn forget(&self, listed: &[ShardInfo]) {
+        let open: BTreeMap<&ShardId, bool> = listed.iter().map(|s| (&s.id, s.closed.is_none())).collect();
+        lock(&self.shards).retain(|shard, share| match open.get(shard) {
+            Some(true) => true,
+            Some(false) => Arc::strong_count(share) > 1,
+            None => false,
+        });
+    }
 }
 
-/// The streams that are read over one connection.
+/// What the mappings of a process share of the streams that they read: the pace of each shard, whose quotas count all
+/// of its readers, and what is read at its tip. Make one per process and clone it.
 #[derive(Clone, Default)]
-pub(crate) struct StreamRegistry {
-    streams: Arc<Mutex<BTreeMap<Arc<str>, Weak<SharedStream>>>>,
+pub struct SharedShards {
+    /// Held weakly: a stream that nobody reads is forgotten.
+    streams: Arc<Mutex<BTreeMap<StreamKey, Weak<SharedStream>>>>,
 }
 
-impl StreamRegistry {
-    /// What the readers of the stream share.
-    pub(crate) fn of(&self, arn: &Arc<str>) -> Arc<SharedStream> {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct StreamKey {
+    endpoint: String,
+    arn: String,
+}
+
+impl SharedShards {
+    /// What the readers of a stream share.
+    fn of(&self, endpoint: &str, arn: &str) -> Arc<SharedStream> {
+        let key = StreamKey {
+            endpoint: endpoint.to_owned(),
+            arn: arn.to_owned(),
+        };
         let mut streams = lock(&self.streams);
-        if let Some(stream) = streams.get(arn).and_then(Weak::upgrade) {
+        if let Some(stream) = streams.get(&key).and_then(Weak::upgrade) {
             return stream;
         }
         streams.retain(|_, stream| stream.strong_count() > 0);
@@ -64,49 +84,45 @@ impl StreamRegistry {
             shards: Mutex::default(),
             ended: watch::Sender::new(0),
         });
-        streams.insert(arn.clone(), Arc::downgrade(&stream));
+        streams.insert(key, Arc::downgrade(&stream));
         stream
     }
 }
 
 /// One stream, as one mapping reads it.
 pub(crate) struct PolledStream {
-    pub(crate) wire: Arc<dyn Wire>,
-    pub(crate) shared: Arc<SharedStream>,
-    pub(crate) paces: Paces,
-    pub(crate) endpoint: Arc<str>,
-    pub(crate) arn: Arc<str>,
-    pub(crate) clock: Arc<dyn Clock>,
+    wire: Arc<dyn Wire>,
+    shared: Arc<SharedStream>,
+    clock: Arc<dyn Clock>,
     looks: Mutex<Looks>,
 }
 
 impl PolledStream {
-    /// `endpoint` and `arn` say which shards have one quota.
+    /// `endpoint` and the wire's ARN say which readers share a stream.
     pub(crate) fn new(
         wire: Arc<dyn Wire>,
-        registry: &StreamRegistry,
-        paces: Paces,
-        endpoint: Arc<str>,
+        shared: &SharedShards,
+        endpoint: &str,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let arn: Arc<str> = wire.arn().into();
-        let shared = registry.of(&arn);
+        let shared = shared.of(endpoint, wire.arn());
         let ended = *shared.ended.borrow();
         Self {
             looks: Mutex::new(Looks::new(wire.manners().list_every, ended)),
             wire,
             shared,
-            paces,
-            endpoint,
-            arn,
             clock,
         }
     }
 
+    /// The stream's ARN.
+    pub(crate) fn arn(&self) -> &str {
+        self.wire.arn()
+    }
+
     async fn list(&self) -> Result<Listing, SourceError> {
-        let listing = self.wire.list().await.map_err(|e| e.for_stream(&self.arn))?;
-        let listed: BTreeSet<&ShardId> = listing.shards.iter().map(|s| &s.id).collect();
-        lock(&self.shared.shards).retain(|shard, _| listed.contains(shard));
+        let listing = self.wire.list().await.map_err(|e| e.for_stream(self.arn()))?;
+        self.shared.forget(&listing.shards);
         Ok(listing)
     }
 }
@@ -122,10 +138,7 @@ impl StreamSource for PolledStream {
     }
 
     async fn open(&self, shard: &ShardId, from: Position) -> Result<Box<dyn ShardReader>, SourceError> {
-        let manners = self.wire.manners();
-        let share = self.shared.shard(shard, || {
-            self.paces.of(&self.endpoint, &self.arn, shard, manners.quotas)
-        });
+        let share = self.shared.shard(shard, self.wire.manners().quotas);
         let args = ReaderArgs {
             wire: Arc::clone(&self.wire),
             stream: Arc::clone(&self.shared),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What the server answers.
-pub enum Reply {
+pub(crate) enum Reply {
     /// A result.
     Ok(Value),
     /// An error with this code.
@@ -17,16 +17,16 @@ pub enum Reply {
 }
 
 /// A script: the operation and its input to the answer.
-pub type Script = Box<dyn FnMut(&str, &Value) -> Reply + Send>;
+pub(crate) type Script = Box<dyn FnMut(&str, &Value) -> Reply + Send>;
 
 /// A running scripted server.
-pub struct Double {
-    pub endpoint: String,
+pub(crate) struct Double {
+    pub(crate) endpoint: String,
     calls: Arc<Mutex<Vec<String>>>,
 }
 
 impl Double {
-    pub async fn start(script: Script) -> Self {
+    pub(crate) async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -40,7 +40,7 @@ impl Double {
     }
 
     /// How often an operation was called.
-    pub fn calls(&self, operation: &str) -> usize {
+    pub(crate) fn calls(&self, operation: &str) -> usize {
         self.calls
             .lock()
             .unwrap()

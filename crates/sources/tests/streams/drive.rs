@@ -19,22 +19,22 @@ const CREDIT: Credit = Credit {
 
 /// What was read, in the order in which it came.
 #[derive(Debug, Default)]
-pub struct Read {
-    pub records: Vec<(ShardId, Record)>,
-    pub gaps: Vec<Gap>,
-    pub errors: Vec<SourceError>,
-    pub finished: BTreeSet<ShardId>,
+pub(crate) struct Read {
+    pub(crate) records: Vec<(ShardId, Record)>,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) errors: Vec<SourceError>,
+    pub(crate) finished: BTreeSet<ShardId>,
 }
 
 impl Read {
     /// The payloads as text.
-    pub fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         let text = |(_, r): &(ShardId, Record)| String::from_utf8(r.data.to_vec()).unwrap();
         self.records.iter().map(text).collect()
     }
 
     /// The payloads `KEY:N` by key, each with its numbers in the order in which they came.
-    pub fn by_key(&self) -> BTreeMap<String, Vec<usize>> {
+    pub(crate) fn by_key(&self) -> BTreeMap<String, Vec<usize>> {
         let mut keys: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for text in self.texts() {
             let (key, n) = text.split_once(':').unwrap();
@@ -45,7 +45,11 @@ impl Read {
 }
 
 /// Reads from `pin` until `enough`, and tells what came.
-pub async fn read(source: &Arc<dyn StreamSource>, pin: &StartPin, enough: impl Fn(&Read) -> bool) -> Read {
+pub(crate) async fn read(
+    source: &Arc<dyn StreamSource>,
+    pin: &StartPin,
+    enough: impl Fn(&Read) -> bool,
+) -> Read {
     let mut read = Read::default();
     let driven = drive(source, pin, &mut read, &enough);
     if tokio::time::timeout(ENDS_WITHIN, driven).await.is_err() {
@@ -140,7 +144,7 @@ async fn read_shard(
 }
 
 /// Several mappings read at once, each until `enough`.
-pub async fn read_by_several(
+pub(crate) async fn read_by_several(
     sources: &[Arc<dyn StreamSource>],
     pin: &StartPin,
     enough: impl Fn(&Read) -> bool,

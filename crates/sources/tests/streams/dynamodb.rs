@@ -4,7 +4,7 @@
 use crate::drive::read;
 use crate::{http, servers};
 use millstream_ports::{Credit, SourceError, StreamSource};
-use millstream_sources::{DynamoDbStreams, Paces};
+use millstream_sources::{DynamoDbStreams, SharedShards};
 use millstream_types::{Position, SourceArn, StartingPosition, Wall};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ impl Table {
             .parse()
             .unwrap();
         let config = servers::config(&server.endpoint).await;
-        let streams = DynamoDbStreams::new(&config, Paces::default(), servers::clock());
+        let streams = DynamoDbStreams::new(&config, SharedShards::default(), servers::clock());
         Self {
             port: server.port,
             name,
@@ -271,7 +271,7 @@ async fn a_stream_that_is_not_there_is_told() {
         .parse()
         .unwrap();
     let config = servers::config(&servers::ministack().await.endpoint).await;
-    let nowhere = DynamoDbStreams::new(&config, Paces::default(), servers::clock()).stream(&arn);
+    let nowhere = DynamoDbStreams::new(&config, SharedShards::default(), servers::clock()).stream(&arn);
     assert_eq!(
         nowhere.shards().await,
         Err(SourceError::NotFound(arn.to_string()))

@@ -6,7 +6,7 @@ use crate::double::{Double, Reply, Script};
 use crate::drive::read;
 use crate::servers;
 use millstream_ports::{Credit, Gap, StreamSource};
-use millstream_sources::{DynamoDbStreams, Paces};
+use millstream_sources::{DynamoDbStreams, SharedShards};
 use millstream_types::{Mark, Position, ShardId, SourceArn, StartingPosition, Wall};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -162,7 +162,8 @@ async fn start(mut table: Table) -> (Double, Arc<dyn StreamSource>) {
     let script: Script = Box::new(move |operation, input| table.answer(operation, input));
     let double = Double::start(script).await;
     let config = servers::config(&double.endpoint).await;
-    let streams = DynamoDbStreams::new(&config, Paces::default(), servers::clock()).with_shards_per_call(2);
+    let streams =
+        DynamoDbStreams::new(&config, SharedShards::default(), servers::clock()).with_shards_per_call(2);
     (double, streams.stream(&arn()))
 }
 

@@ -6,7 +6,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// The head's first line, one of its values, and the body; none at the end of the connection.
-pub async fn message(from: &mut BufReader<TcpStream>, header: &str) -> Option<(String, String, Vec<u8>)> {
+pub(crate) async fn message(
+    from: &mut BufReader<TcpStream>,
+    header: &str,
+) -> Option<(String, String, Vec<u8>)> {
     let mut first = String::new();
     from.read_line(&mut first).await.ok().filter(|n| *n > 0)?;
     let (mut wanted, mut length) = (String::new(), 0);
@@ -28,7 +31,7 @@ pub async fn message(from: &mut BufReader<TcpStream>, header: &str) -> Option<(S
 }
 
 /// Calls `target` of the server on `port` with a body, as a client of `service` would.
-pub async fn call(port: u16, service: &str, target: &str, body: &Value) -> Value {
+pub(crate) async fn call(port: u16, service: &str, target: &str, body: &Value) -> Value {
     let body = body.to_string();
     let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
     let head = format!(

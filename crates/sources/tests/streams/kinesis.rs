@@ -6,7 +6,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use millstream_ports::{Credit, SourceError, StreamSource};
-use millstream_sources::{Kinesis, Paces};
+use millstream_sources::{Kinesis, SharedShards};
 use millstream_types::{Mark, Position, SourceArn, StartingPosition, Wall};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Stream {
             .unwrap();
         let stream = Self {
             client,
-            kinesis: Kinesis::new(&config, Paces::default(), servers::clock()),
+            kinesis: Kinesis::new(&config, SharedShards::default(), servers::clock()),
             name: name.to_owned(),
             arn: format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}")
                 .parse()
@@ -234,7 +234,7 @@ async fn what_is_put_after_a_pin_is_read_whenever_reading_begins() {
     // Another process: nothing but the pin is known. Reading may also begin again before anything came.
     for _ in 0..2 {
         let config = servers::config(&servers::kinesis().await.endpoint).await;
-        let kinesis = Kinesis::new(&config, Paces::default(), servers::clock());
+        let kinesis = Kinesis::new(&config, SharedShards::default(), servers::clock());
         let read = read(&kinesis.stream(&stream.arn), &pin, |r| r.records.len() >= 400).await;
         let mut expected = expected(8, 500);
         expected
@@ -284,7 +284,7 @@ async fn a_stream_or_shard_that_is_not_there_is_told() {
     );
     let shard = millstream_types::ShardId::new("shardId-000000000000").unwrap();
     let mut reader = nowhere.open(&shard, Position::Trim).await.unwrap();
-    assert_eq!(reader.next(ALL).await, Err(not_found));
+    assert_eq!(reader.next(ALL).await.unwrap_err(), not_found);
     let shard = millstream_types::ShardId::new("shardId-000000000099").unwrap();
     let mut reader = stream.mapping().open(&shard, Position::Trim).await.unwrap();
     let error = reader.next(ALL).await.unwrap_err();

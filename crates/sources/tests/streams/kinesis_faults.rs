@@ -5,7 +5,7 @@ use crate::drive::read;
 use crate::servers;
 use base64_simd::STANDARD;
 use millstream_ports::{Credit, Gap, SourceError, StreamSource};
-use millstream_sources::{Kinesis, Paces};
+use millstream_sources::{Kinesis, SharedShards};
 use millstream_types::{Mark, Position, ShardId, SourceArn, StartingPosition};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -107,7 +107,7 @@ async fn start(mut shard: Shard) -> (Double, Arc<dyn StreamSource>) {
     let script: Script = Box::new(move |operation, input| shard.answer(operation, input));
     let double = Double::start(script).await;
     let config = servers::config(&double.endpoint).await;
-    let kinesis = Kinesis::new(&config, Paces::default(), servers::clock());
+    let kinesis = Kinesis::new(&config, SharedShards::default(), servers::clock());
     (double, kinesis.stream(&arn()))
 }
 
@@ -193,7 +193,7 @@ async fn a_source_that_refuses_is_told_in_awss_words() {
 async fn a_server_that_is_gone_is_an_error_that_passes() {
     let (double, source) = start(shard(1)).await;
     let config = servers::config(&format!("http://127.0.0.1:{}", servers::free_port())).await;
-    let gone = Kinesis::new(&config, Paces::default(), servers::clock()).stream(&arn());
+    let gone = Kinesis::new(&config, SharedShards::default(), servers::clock()).stream(&arn());
     assert!(gone.shards().await.is_err_and(|e| e.retryable()));
     assert_eq!(source.shards().await.unwrap().len(), 1);
     assert_eq!(double.calls("ListShards"), 1);

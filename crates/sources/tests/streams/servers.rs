@@ -19,14 +19,14 @@ use tokio::sync::OnceCell;
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running server.
-pub struct Server {
-    pub endpoint: String,
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) endpoint: String,
+    pub(crate) port: u16,
     _process: Child,
 }
 
 /// kinesis-local, with changes that take effect at once.
-pub async fn kinesis() -> &'static Server {
+pub(crate) async fn kinesis() -> &'static Server {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
     SERVER
         .get_or_init(|| async {
@@ -57,7 +57,7 @@ pub async fn kinesis() -> &'static Server {
 }
 
 /// ministack, for DynamoDB and its streams.
-pub async fn ministack() -> &'static Server {
+pub(crate) async fn ministack() -> &'static Server {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
     const RUN: &str = "import os, runpy, sys, threading\n\
         threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()\n\
@@ -111,24 +111,24 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// How the SDK reaches a server of tests.
-pub async fn config(endpoint: &str) -> SdkConfig {
+pub(crate) async fn config(endpoint: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::from_keys("test", "test", None))
+        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
         .load()
         .await
 }
 
 /// The machine's clock.
-pub fn clock() -> Arc<dyn Clock> {
+pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(RealClock)
 }
 

@@ -58,7 +58,7 @@ async fn the_list_is_due_after_a_while_and_at_once_when_a_shard_ended() {
 
     let mut waits = Box::pin(stream.shards_changed());
     assert!(waits.as_mut().now_or_never().is_none());
-    stream.shared.shard_ended(&ShardId::new("s-0").unwrap());
+    stream.shared.shard_ended();
     waits.await;
     // Children may be listed late: soon again.
     let mut waits = Box::pin(stream.shards_changed());
@@ -66,7 +66,7 @@ async fn the_list_is_due_after_a_while_and_at_once_when_a_shard_ended() {
     clock.advance(Duration::from_secs(1));
     waits.await;
     // An end between two looks is not missed.
-    stream.shared.shard_ended(&ShardId::new("s-1").unwrap());
+    stream.shared.shard_ended();
     assert!(stream.shards_changed().now_or_never().is_some());
 }
 
@@ -84,4 +84,33 @@ async fn a_stream_that_is_gone_is_told_by_its_name() {
         stream.pin(StartingPosition::Latest).await,
         Err(SourceError::NotFound("arn:fake".to_owned()))
     );
+}
+
+#[test]
+fn what_is_shared_is_shared_by_stream_and_forgotten_when_nobody_needs_it() {
+    let (shared, wire) = (SharedShards::default(), FakeWire::new(&["s-0", "s-1"]));
+    let one = shared.of("http://a", "arn:1");
+    assert!(Arc::ptr_eq(&one, &shared.clone().of("http://a", "arn:1")));
+    for (endpoint, arn) in [("http://b", "arn:1"), ("http://a", "arn:2")] {
+        assert!(!Arc::ptr_eq(&one, &shared.of(endpoint, arn)));
+    }
+    for n in 0..100 {
+        drop(shared.of("http://a", &format!("arn:{n}:x")));
+    }
+    assert!(lock(&shared.streams).len() <= 2);
+
+    let quotas = wire.manners().quotas;
+    let id = |text| ShardId::new(text).unwrap();
+    let held = one.shard(&id("s-0"), quotas);
+    assert!(Arc::ptr_eq(&held, &one.shard(&id("s-0"), quotas)));
+    for shard in ["s-1", "s-2", "s-3"] {
+        one.shard(&id(shard), quotas);
+    }
+    let closed = |id| ShardInfo {
+        closed: Some(Wall(1)),
+        ..open_shard(id, None)
+    };
+    one.forget(&[closed("s-0"), closed("s-1"), open_shard("s-2", None)]);
+    let kept: Vec<_> = lock(&one.shards).keys().cloned().collect();
+    assert_eq!(kept, [id("s-0"), id("s-2")]);
 }
