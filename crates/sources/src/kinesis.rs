@@ -1,13 +1,16 @@
-//! Kinesis Data Streams, read by polling.
+//! Kinesis Data Streams, read by polling or, for a consumer, as they are pushed.
 
+mod aggregate;
 mod convert;
+mod fan_out;
 mod wire;
 
 use crate::polled::{PolledStream, SharedShards, endpoint_of};
 use aws_config::SdkConfig;
+use fan_out::FanOut;
 use millstream_ports::{Clock, StreamSource};
 use millstream_types::SourceArn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use wire::KinesisWire;
 
 /// Most shards that one call may list.
@@ -43,20 +46,36 @@ impl Kinesis {
         self
     }
 
-    /// The stream that `arn` names, for one mapping. Makes no call: whether it exists is seen when it is read.
+    /// The stream that `arn` names, for one mapping: polled, or with the ARN of a consumer (`…/consumer/NAME:TIME`)
+    /// pushed to that consumer. Makes no call: whether it exists is seen when it is read.
     #[must_use]
     pub fn stream(&self, arn: &SourceArn) -> Arc<dyn StreamSource> {
+        let text = arn.as_str();
+        match text.split_once("/consumer/") {
+            None => Arc::new(self.polled(text)),
+            Some((stream, _)) => Arc::new(FanOut {
+                client: self.client.clone(),
+                consumer: text.into(),
+                stream: Arc::new(self.polled(stream)),
+                paces: self.shared.of(&self.endpoint, text),
+                clock: Arc::clone(&self.clock),
+                ranges: Mutex::default(),
+            }),
+        }
+    }
+
+    fn polled(&self, arn: &str) -> PolledStream {
         let wire = KinesisWire {
             client: self.client.clone(),
-            arn: arn.as_str().to_owned(),
+            arn: arn.to_owned(),
             shards_per_call: self.shards_per_call,
             clock: Arc::clone(&self.clock),
         };
-        Arc::new(PolledStream::new(
+        PolledStream::new(
             Arc::new(wire),
             &self.shared,
             &self.endpoint,
             Arc::clone(&self.clock),
-        ))
+        )
     }
 }

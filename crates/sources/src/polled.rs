@@ -12,14 +12,15 @@ mod reader;
 mod stream;
 mod tip;
 
-pub(crate) use place::IteratorAt;
-pub(crate) use stream::PolledStream;
+pub(crate) use place::{IteratorAt, Place};
 pub use stream::SharedShards;
+pub(crate) use stream::{PolledStream, SharedShard, SharedStream};
 
 use crate::pace::Quotas;
 use async_trait::async_trait;
-use millstream_ports::SourceError;
+use millstream_ports::{Credit, SourceError};
 use millstream_types::{Record, ShardId, ShardInfo, Wall};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The calls of one stream, each made once: readers and the engine try again.
@@ -118,6 +119,20 @@ impl WireError {
             Self::Refused(why) | Self::Failed(why) => SourceError::Unavailable(why),
         }
     }
+}
+
+/// The next records out of what is pending: at most `credit`, but one if there is one.
+pub(crate) fn take_within(pending: &mut VecDeque<Record>, credit: Credit) -> Vec<Record> {
+    let mut bytes = 0;
+    let mut records = Vec::new();
+    while let Some(record) = pending.front() {
+        bytes += record.partition_key.len() + record.data.len();
+        if !records.is_empty() && (records.len() >= credit.records || bytes > credit.bytes) {
+            break;
+        }
+        records.extend(pending.pop_front());
+    }
+    records
 }
 
 /// What tells endpoints apart: quotas are per endpoint, and each region has its own.

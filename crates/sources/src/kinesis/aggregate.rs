@@ -39,7 +39,11 @@ fn message(data: &[u8]) -> Option<Range<usize>> {
 }
 
 /// Where key and payload of each record lie. None if the message is not of the library, or is empty.
-fn parts(data: &Bytes, message: Range<usize>, range: (u128, u128)) -> Option<Vec<(Range<usize>, Range<usize>)>> {
+fn parts(
+    data: &Bytes,
+    message: Range<usize>,
+    range: (u128, u128),
+) -> Option<Vec<(Range<usize>, Range<usize>)>> {
     let (mut keys, mut hashes, mut records) = (Vec::new(), Vec::new(), Vec::new());
     let mut fields = Fields::of(data, message);
     while let Some((number, value)) = fields.next()? {
@@ -51,7 +55,9 @@ fn parts(data: &Bytes, message: Range<usize>, range: (u128, u128)) -> Option<Vec
         }
     }
     let within = |at: &Range<usize>| {
-        let text = data.get(at.clone()).and_then(|text| std::str::from_utf8(text).ok());
+        let text = data
+            .get(at.clone())
+            .and_then(|text| std::str::from_utf8(text).ok());
         let hash = text.and_then(|text| text.parse::<u128>().ok());
         hash.is_some_and(|hash| (range.0..=range.1).contains(&hash))
     };
@@ -188,7 +194,11 @@ mod tests {
 
     #[test]
     fn an_aggregate_is_taken_apart_in_order() {
-        let data = packed(&[("k1", None, b"one"), ("k2", Some("5"), b""), ("k1", None, b"three")]);
+        let data = packed(&[
+            ("k1", None, b"one"),
+            ("k2", Some("5"), b""),
+            ("k1", None, b"three"),
+        ]);
         let got = unpack(record(data), ALL);
         let parts: Vec<_> = got
             .iter()

@@ -72,7 +72,7 @@ where
 }
 
 /// What only streams answer.
-fn of_code(code: &str, told: Option<&str>) -> Option<WireError> {
+pub(crate) fn of_code(code: &str, told: Option<&str>) -> Option<WireError> {
     match code {
         "ExpiredIteratorException" | "ExpiredNextTokenException" => Some(WireError::Expired),
         "TrimmedDataAccessException" => Some(WireError::Trimmed),

@@ -6,7 +6,7 @@
 use super::place::Place;
 use super::stream::{SharedShard, SharedStream};
 use super::tip::{Look, Tip, TipState};
-use super::{Fetched, IteratorAt, Wire, WireError};
+use super::{Fetched, IteratorAt, Wire, WireError, take_within};
 use crate::pace::Idle;
 use async_trait::async_trait;
 use millstream_ports::{Clock, Credit, Gap, Lag, Page, ShardReader, SourceError};
@@ -254,15 +254,7 @@ impl Reader {
 
     /// The next page out of what is pending.
     fn page(&mut self, credit: Credit) -> Page {
-        let mut bytes = 0;
-        let mut records = Vec::new();
-        while let Some(record) = self.pending.front() {
-            bytes += record.partition_key.len() + record.data.len();
-            if !records.is_empty() && (records.len() >= credit.records || bytes > credit.bytes) {
-                break;
-            }
-            records.extend(self.pending.pop_front());
-        }
+        let records = take_within(&mut self.pending, credit);
         let left = match (records.last(), self.newest) {
             (Some(last), Some(newest)) if !self.pending.is_empty() => newest.since(last.arrival),
             _ => Duration::ZERO,

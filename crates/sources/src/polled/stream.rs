@@ -16,7 +16,7 @@ use tokio::sync::watch;
 pub(crate) struct SharedShard {
     /// Locked while one of them reads: the others want what it gets.
     pub(super) tip: tokio::sync::Mutex<Option<Tip>>,
-    pub(super) pace: ShardPace,
+    pub(crate) pace: ShardPace,
 }
 
 /// What all readers of one stream share.
@@ -32,7 +32,7 @@ impl SharedStream {
         self.ended.send_modify(|n| *n += 1);
     }
 
-    fn shard(&self, shard: &ShardId, quotas: Quotas) -> Arc<SharedShard> {
+    pub(crate) fn shard(&self, shard: &ShardId, quotas: Quotas) -> Arc<SharedShard> {
         let mut shards = lock(&self.shards);
         let share = shards.entry(shard.clone()).or_insert_with(|| {
             Arc::new(SharedShard {
@@ -70,7 +70,7 @@ struct StreamKey {
 
 impl SharedShards {
     /// What the readers of a stream share.
-    fn of(&self, endpoint: &str, arn: &str) -> Arc<SharedStream> {
+    pub(crate) fn of(&self, endpoint: &str, arn: &str) -> Arc<SharedStream> {
         let key = StreamKey {
             endpoint: endpoint.to_owned(),
             arn: arn.to_owned(),
@@ -118,6 +118,11 @@ impl PolledStream {
     /// The stream's ARN.
     pub(crate) fn arn(&self) -> &str {
         self.wire.arn()
+    }
+
+    /// A reader came to the end of a shard.
+    pub(crate) fn shard_ended(&self) {
+        self.shared.shard_ended();
     }
 
     async fn list(&self) -> Result<Listing, SourceError> {

@@ -1,6 +1,8 @@
 //! A scripted server that speaks AWS's JSON protocols: for what no real server does when a test wants it.
 
 use crate::http::message;
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -12,6 +14,8 @@ pub(crate) enum Reply {
     Ok(Value),
     /// An error with this code.
     Error(u16, &'static str),
+    /// Events of a subscription, which ends after them.
+    Pushed(Vec<Value>),
     /// Half of an answer, then nothing.
     Cut,
 }
@@ -56,29 +60,51 @@ async fn serve(mut stream: BufReader<TcpStream>, script: Arc<Mutex<Script>>, see
         let input: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let reply = (script.lock().unwrap())(&operation, &input);
         seen.lock().unwrap().push(operation);
-        let (status, body, cut) = match reply {
-            Reply::Ok(value) => (200, value.to_string(), false),
-            Reply::Error(status, code) => (
-                status,
-                json!({"__type": code, "message": "scripted"}).to_string(),
-                false,
-            ),
-            Reply::Cut => (200, r#"{"Records":[{"Data":"AA"#.to_owned(), true),
+        let (mut status, mut kind, mut missing) = (200, "application/x-amz-json-1.1", 0);
+        let body = match reply {
+            Reply::Ok(value) => value.to_string().into_bytes(),
+            Reply::Error(code, name) => {
+                status = code;
+                json!({"__type": name, "message": "scripted"})
+                    .to_string()
+                    .into_bytes()
+            }
+            Reply::Pushed(events) => {
+                kind = "application/vnd.amazon.eventstream";
+                frames(&events)
+            }
+            Reply::Cut => {
+                missing = 1_000;
+                br#"{"Records":[{"Data":"AA"#.to_vec()
+            }
         };
-        let length = body.len() + if cut { 1_000 } else { 0 };
         let head = format!(
-            "HTTP/1.1 {status} X\r\ndate: {}\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: \
-             {length}\r\n\r\n",
-            httpdate::fmt_http_date(std::time::SystemTime::now())
+            "HTTP/1.1 {status} X\r\ndate: {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            httpdate::fmt_http_date(std::time::SystemTime::now()),
+            body.len() + missing
         );
-        if stream
-            .get_mut()
-            .write_all((head + &body).as_bytes())
-            .await
-            .is_err()
-            || cut
-        {
+        let answer = [head.as_bytes(), &body].concat();
+        if stream.get_mut().write_all(&answer).await.is_err() || missing > 0 {
             return;
         }
     }
+}
+
+/// Events in AWS's binary form, after the one with which a subscription opens.
+fn frames(events: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let opening = ("initial-response", json!({}));
+    let pushed = events
+        .iter()
+        .map(|event| ("SubscribeToShardEvent", event.clone()));
+    for (kind, payload) in [opening].into_iter().chain(pushed) {
+        let header =
+            |name: &'static str, value: &str| Header::new(name, HeaderValue::String(value.to_owned().into()));
+        let message = Message::new(payload.to_string())
+            .add_header(header(":message-type", "event"))
+            .add_header(header(":event-type", kind))
+            .add_header(header(":content-type", "application/json"));
+        write_message_to(&message, &mut out).unwrap();
+    }
+    out
 }

@@ -11,6 +11,7 @@ mod double;
 mod drive;
 mod dynamodb;
 mod dynamodb_faults;
+mod fan_out;
 mod http;
 mod kinesis;
 mod kinesis_faults;

@@ -83,6 +83,7 @@ async fn start(mut command: Command, port: u16) -> Server {
     let process = command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .expect("the server's program is there");
     let until = Instant::now() + STARTS_WITHIN;
