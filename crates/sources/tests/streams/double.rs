@@ -20,6 +20,9 @@ pub(crate) enum Reply {
     Cut,
 }
 
+/// How a call is to fail.
+pub(crate) type Fault = fn() -> Reply;
+
 /// A script: the operation and its input to the answer.
 pub(crate) type Script = Box<dyn FnMut(&str, &Value) -> Reply + Send>;
 

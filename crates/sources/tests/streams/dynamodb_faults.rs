@@ -2,7 +2,7 @@
 //! script keeps the rules of the service: parents end before their children begin, lists come in pages and tell of
 //! children late.
 
-use crate::double::{Double, Reply, Script};
+use crate::double::{Double, Fault, Reply, Script};
 use crate::drive::read;
 use crate::servers;
 use millstream_ports::{Credit, Gap, StreamSource};
@@ -34,7 +34,7 @@ struct Table {
     hours_ago: u64,
     /// A child is listed after so many lists.
     late: usize,
-    faults: fn(usize) -> Option<fn() -> Reply>,
+    faults: fn(usize) -> Option<Fault>,
     lists: usize,
     reads: usize,
 }
@@ -177,7 +177,7 @@ fn mark(n: usize) -> Mark {
 
 #[tokio::test]
 async fn shards_that_rotate_are_read_parents_first_through_all_failures() {
-    let faults = |read: usize| -> Option<fn() -> Reply> {
+    let faults = |read: usize| -> Option<Fault> {
         match read {
             3 => Some(|| Reply::Error(400, "LimitExceededException")),
             5 => Some(|| Reply::Error(400, "ExpiredIteratorException")),

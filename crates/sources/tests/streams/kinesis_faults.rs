@@ -1,6 +1,6 @@
 //! Kinesis when things go wrong, as a scripted server plays it.
 
-use crate::double::{Double, Reply, Script};
+use crate::double::{Double, Fault, Reply, Script};
 use crate::drive::read;
 use crate::servers;
 use base64_simd::STANDARD;
@@ -21,9 +21,6 @@ fn arn() -> SourceArn {
         .parse()
         .unwrap()
 }
-
-/// How a call is to fail.
-type Fault = fn() -> Reply;
 
 /// One shard with records `k:N` that are numbered from 100 on, of which the first `trimmed` are gone.
 struct Shard {

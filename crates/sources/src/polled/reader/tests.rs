@@ -3,7 +3,7 @@
 use crate::polled::fake::{FakeWire, mapping_on, mark, run, stream_of};
 use crate::polled::{PolledStream, SharedShards, WireError};
 use futures::FutureExt;
-use millstream_ports::{Credit, Gap, Page, ShardReader, SourceError, StreamSource};
+use millstream_ports::{Clock, Credit, Gap, Page, ShardReader, SourceError, StreamSource};
 use millstream_testkit::ManualClock;
 use millstream_types::{Position, ShardId, Wall};
 use proptest::prelude::*;
@@ -209,6 +209,35 @@ async fn mappings_at_the_tip_cost_the_calls_of_one() {
     let after = wire.with(|s| (s.reads, s.iterators));
     assert!(after.0 - before.0 <= 50, "{} reads", after.0 - before.0);
     assert_eq!(after.1, before.1);
+}
+
+#[tokio::test]
+async fn an_idle_minute_costs_about_sixty_reads_however_many_mappings_there_are() {
+    for mappings in [1, 3, 20] {
+        let (wire, clock) = (FakeWire::new(&["s-0"]), clock());
+        let shared = SharedShards::default();
+        wire.put("s-0", [0]);
+        let streams: Vec<_> = (0..mappings)
+            .map(|_| mapping_on(wire.clone(), &clock, &shared))
+            .collect();
+        let mut readers: Vec<_> = streams.iter().map(|m| open(m, Position::Trim)).collect();
+        for reader in &mut readers {
+            next(&clock, reader).await.unwrap();
+        }
+        let (before, start) = (wire.with(|s| s.reads), clock.now().mono);
+        let minute = |mut reader: Box<dyn ShardReader>| {
+            let clock = clock.clone();
+            async move {
+                while clock.now().mono.since(start) < Duration::from_secs(60) {
+                    reader.next(ALL).await.unwrap();
+                    reader.wait().await;
+                }
+            }
+        };
+        run(&clock, futures::future::join_all(readers.into_iter().map(minute))).await;
+        let reads = wire.with(|s| s.reads) - before;
+        assert!((40..=70).contains(&reads), "{reads} reads of {mappings} mappings");
+    }
 }
 
 #[tokio::test]
