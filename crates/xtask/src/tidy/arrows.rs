@@ -67,6 +67,7 @@ const RULES: &[Rule] = &[
             "millstream-engine",
             "millstream-store",
             "millstream-broker",
+            "millstream-sources",
             "millstream-targets",
             "millstream-ports",
             "millstream-telemetry",
