@@ -214,6 +214,28 @@ mod tests {
         );
     }
 
+    /// Three records as AWS's own aggregator for Python (aws_kinesis_agg 1.2.3) packs them.
+    const OF_AWS: &str = concat!(
+        "f3899ac20a05616c7068610a046265746112273137303134313138333436303436393233313733313638373330",
+        "333731353838343130353732381a1108001a0d6669727374207061796c6f61641a09080110001a030001ff1a09",
+        "08001a0574686972645976fc2eec2cc4fda6bf9c945d4b87ed",
+    );
+
+    #[test]
+    fn what_awss_aggregator_packs_is_taken_apart() {
+        let bytes = (0..OF_AWS.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&OF_AWS[i..i + 2], 16).unwrap());
+        let got = unpack(record(bytes.collect()), ALL);
+        let parts: Vec<_> = got.iter().map(|r| (&r.partition_key[..], &r.data[..])).collect();
+        let expected: [(&[u8], &[u8]); 3] = [
+            (b"alpha", b"first payload"),
+            (b"beta", b"\x00\x01\xff"),
+            (b"alpha", b"third"),
+        ];
+        assert_eq!(parts, expected);
+    }
+
     #[test]
     fn what_is_no_whole_aggregate_of_this_shard_stays_one_record() {
         let good = packed(&[("k", Some("5"), b"x")]);

@@ -5,10 +5,11 @@ use crate::servers;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
-use millstream_ports::{Credit, SourceError, StreamSource};
-use millstream_sources::{Kinesis, SharedShards};
-use millstream_types::{Mark, Position, SourceArn, StartingPosition, Wall};
+use millstream_ports::{Credit, SourceError, Sources, StreamSource};
+use millstream_sources::{AwsSources, ConnectionSettings, Connections, Kinesis, SharedShards};
+use millstream_types::{Mark, Namespace, Position, SourceArn, StartingPosition, Wall};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -242,6 +243,34 @@ async fn what_is_put_after_a_pin_is_read_whenever_reading_begins() {
             .for_each(|numbers| numbers.retain(|n| *n >= 100));
         assert_eq!(read.by_key(), expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_leads_to_the_stream_that_an_arn_names() {
+    let stream = Stream::create("connected", 2).await;
+    stream.put(4, 0..40).await;
+    let keys = Path::new(env!("CARGO_TARGET_TMPDIR")).join("keys-of-streams");
+    std::fs::write(
+        &keys,
+        "[tests]\naws_access_key_id = test\naws_secret_access_key = test\n",
+    )
+    .unwrap();
+    let settings = ConnectionSettings {
+        pattern: "arn:aws:kinesis:*:stream/connected".to_owned(),
+        endpoint_url: Some(servers::kinesis().await.endpoint.clone()),
+        credentials: Some(format!("file:{}#tests", keys.display())),
+        ..ConnectionSettings::default()
+    };
+    let sources = AwsSources::new(Connections::read(&[settings]).unwrap());
+    let source = sources.stream(&Namespace::default(), &stream.arn).await.unwrap();
+    let pin = source.pin(StartingPosition::TrimHorizon).await.unwrap();
+    let read = read(&source, &pin, |r| r.records.len() >= 40).await;
+    assert_eq!(read.by_key(), expected(4, 40));
+    let other: SourceArn = "arn:aws:kinesis:us-east-1:000000000000:stream/other"
+        .parse()
+        .unwrap();
+    let error = sources.stream(&Namespace::default(), &other).await.err().unwrap();
+    assert_eq!(error, SourceError::NotServed(other.to_string()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
+/// How often a server that ends at once is started.
+const STARTS: usize = 5;
 /// A server that does not come up within this time is an error.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
@@ -28,74 +30,82 @@ pub(crate) struct Server {
 /// kinesis-local, with changes that take effect at once.
 pub(crate) async fn kinesis() -> &'static Server {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
-    SERVER
-        .get_or_init(|| async {
-            let home = required("MILLSTREAM_KINESIS_LOCAL");
-            let (port, tls_port) = (free_port(), free_port());
-            let shim = repository().join("scripts/node/loopback.cjs");
-            let mut command = Command::new("node");
-            command
-                .arg("-r")
-                .arg(shim)
-                .arg(home.join("main.js"))
-                .env("KINESIS_MOCK_CERT_PATH", home.join("server.json"))
-                .env("KINESIS_MOCK_PLAIN_PORT", port.to_string())
-                .env("KINESIS_MOCK_TLS_PORT", tls_port.to_string())
-                .env("SHARD_LIMIT", "1000")
-                .env("LOG_LEVEL", "ERROR");
-            for change in [
-                "CREATE_STREAM",
-                "SPLIT_SHARD",
-                "MERGE_SHARDS",
-                "UPDATE_SHARD_COUNT",
-            ] {
-                command.env(format!("{change}_DURATION"), "1ms");
-            }
-            start(command, port).await
-        })
-        .await
+    let command = |port: u16| {
+        let home = required("MILLSTREAM_KINESIS_LOCAL");
+        let mut command = Command::new("node");
+        command
+            .arg("-r")
+            .arg(repository().join("scripts/node/loopback.cjs"))
+            .arg(home.join("main.js"))
+            .env("KINESIS_MOCK_CERT_PATH", home.join("server.json"))
+            .env("KINESIS_MOCK_PLAIN_PORT", port.to_string())
+            .env("KINESIS_MOCK_TLS_PORT", free_port().to_string())
+            .env("SHARD_LIMIT", "1000")
+            .env("LOG_LEVEL", "ERROR");
+        for change in [
+            "CREATE_STREAM",
+            "SPLIT_SHARD",
+            "MERGE_SHARDS",
+            "UPDATE_SHARD_COUNT",
+        ] {
+            command.env(format!("{change}_DURATION"), "1ms");
+        }
+        command
+    };
+    SERVER.get_or_init(|| start(command)).await
 }
 
-/// ministack, for DynamoDB and its streams.
+/// ministack, for DynamoDB and its streams, and for what Kinesis pushes.
 pub(crate) async fn ministack() -> &'static Server {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
-    const RUN: &str = "import os, runpy, sys, threading\n\
+    const RUN: &str = "import os, sys, threading\n\
         threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()\n\
         sys.argv = ['ministack']\n\
         from importlib.metadata import entry_points\n\
         [entry.load()() for entry in entry_points(group='console_scripts', name='ministack')]\n";
-    SERVER
-        .get_or_init(|| async {
-            let port = free_port();
-            let mut command = Command::new(required("MILLSTREAM_SERVERS_PYTHON"));
-            command
-                .args(["-c", RUN])
-                .env("BIND_HOST", "127.0.0.1")
-                .env("MINISTACK_HOST", "127.0.0.1")
-                .env("GATEWAY_PORT", port.to_string())
-                .env("LOG_LEVEL", "WARNING");
-            start(command, port).await
-        })
-        .await
+    let command = |port: u16| {
+        let mut command = Command::new(required("MILLSTREAM_SERVERS_PYTHON"));
+        command
+            .args(["-c", RUN])
+            .env("BIND_HOST", "127.0.0.1")
+            .env("MINISTACK_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("S3_DATA_DIR", env!("CARGO_TARGET_TMPDIR"))
+            .env("LOG_LEVEL", "ERROR");
+        command
+    };
+    SERVER.get_or_init(|| start(command)).await
 }
 
-async fn start(mut command: Command, port: u16) -> Server {
-    let process = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the server's program is there");
-    let until = Instant::now() + STARTS_WITHIN;
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        assert!(Instant::now() < until, "{command:?} does not come up");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// Starts what `command` says for a port, on another one if that was taken meanwhile.
+async fn start(command: impl Fn(u16) -> Command) -> Server {
+    for _ in 0..STARTS {
+        let port = free_port();
+        let mut process = command(port)
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server's program is there");
+        let until = Instant::now() + STARTS_WITHIN;
+        while process.try_wait().unwrap().is_none() {
+            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Server {
+                    endpoint: format!("http://127.0.0.1:{port}"),
+                    port,
+                    _process: process,
+                };
+            }
+            assert!(
+                Instant::now() < until,
+                "a server does not come up: {:?}",
+                command(port)
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
-    Server {
-        endpoint: format!("http://127.0.0.1:{port}"),
-        port,
-        _process: process,
-    }
+    panic!("a server ends as soon as it starts: {:?}", command(0));
 }
 
 /// What set-up installed; its absence is an error, never a reason to leave the test out.
