@@ -35,7 +35,7 @@ impl Destinations for Broker {
             destination: arn.to_string(),
             why,
         };
-        if arn.account() != LOCAL_ACCOUNT {
+        if arn.account() != LOCAL_ACCOUNT || arn.is_consumer() {
             return Err(refused(
                 "this build delivers to streams and queues of its own broker (account 000000000000)".into(),
             ));

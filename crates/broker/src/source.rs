@@ -22,7 +22,8 @@ impl Sources for Broker {
         namespace: &Namespace,
         arn: &SourceArn,
     ) -> Result<Arc<dyn StreamSource>, SourceError> {
-        if arn.account() != LOCAL_ACCOUNT {
+        // Streams of the broker wake their readers anyway: they have no consumers.
+        if arn.account() != LOCAL_ACCOUNT || arn.is_consumer() {
             return Err(SourceError::NotServed(arn.to_string()));
         }
         let not_found = || SourceError::NotFound(arn.to_string());

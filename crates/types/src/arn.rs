@@ -109,6 +109,12 @@ impl SourceArn {
         name.split('/').next().unwrap_or(name)
     }
 
+    /// Whether it names a consumer of a stream (enhanced fan-out), not the stream itself.
+    #[must_use]
+    pub fn is_consumer(&self) -> bool {
+        self.kind() == SourceKind::Kinesis && self.part(5).contains("/consumer/")
+    }
+
     /// The whole text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -133,9 +139,7 @@ impl FromStr for SourceArn {
             return Err(InvalidArn::Form(s.to_owned()));
         }
         let named = match service {
-            "kinesis" => {
-                matches!(resource.split_once('/'), Some(("stream", name)) if crate::StreamName::new(name).is_ok())
-            }
+            "kinesis" => is_stream(resource),
             "dynamodb" => is_table_stream(resource),
             "sqs" => crate::QueueName::new(resource).is_ok(),
             _ => {
@@ -150,6 +154,25 @@ impl FromStr for SourceArn {
         } else {
             Err(InvalidArn::Form(s.to_owned()))
         }
+    }
+}
+
+/// Whether this is `stream/NAME`, or `stream/NAME/consumer/NAME:TIME` with the seconds since the epoch in which the
+/// consumer was registered.
+fn is_stream(resource: &str) -> bool {
+    let parts: Vec<&str> = resource.split('/').collect();
+    let named = |name: &str| crate::StreamName::new(name).is_ok();
+    match parts[..] {
+        ["stream", name] => named(name),
+        ["stream", name, "consumer", consumer] => {
+            let digits =
+                |time: &str| !time.is_empty() && time.len() <= 20 && time.bytes().all(|c| c.is_ascii_digit());
+            named(name)
+                && consumer
+                    .split_once(':')
+                    .is_some_and(|(name, time)| named(name) && digits(time))
+        }
+        _ => false,
     }
 }
 
@@ -208,6 +231,24 @@ mod tests {
             SourceArn::local_stream(&crate::StreamName::new("orders").unwrap()),
             arn
         );
+    }
+
+    #[test]
+    fn a_consumer_of_a_stream_is_told_from_the_stream() {
+        let text = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders/consumer/billing:1607497475";
+        let arn: SourceArn = text.parse().unwrap();
+        assert_eq!((arn.resource_name(), arn.kind()), ("orders", SourceKind::Kinesis));
+        assert!(arn.is_consumer());
+        let stream: SourceArn = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders"
+            .parse()
+            .unwrap();
+        assert!(!stream.is_consumer());
+        for wrong in ["", "billing", "billing:", ":1", "billing:x", "a/b:1"] {
+            assert!(
+                format!("{stream}/consumer/{wrong}").parse::<SourceArn>().is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

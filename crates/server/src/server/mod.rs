@@ -200,6 +200,8 @@ fn assembly_options(config: &ServerConfig) -> AssemblyOptions {
     options.delivery.for_at_most = config.documents_max_age;
     options.http.reach = config.http_targets;
     options.http.ca_file.clone_from(&config.http_ca_file);
+    #[cfg(feature = "aws")]
+    options.connections.clone_from(&config.connections);
     options
 }
 

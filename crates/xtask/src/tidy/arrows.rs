@@ -30,6 +30,11 @@ const RULES: &[Rule] = &[
         &[],
     ),
     rule(
+        "millstream-sources",
+        &["millstream-ports", "millstream-types"],
+        &["millstream-core"],
+    ),
+    rule(
         "millstream-targets",
         &["millstream-ports", "millstream-types"],
         &[],
@@ -62,6 +67,7 @@ const RULES: &[Rule] = &[
             "millstream-engine",
             "millstream-store",
             "millstream-broker",
+            "millstream-sources",
             "millstream-targets",
             "millstream-ports",
             "millstream-telemetry",

@@ -238,3 +238,20 @@ fn only_loopback_is_listened_on() {
         assert_eq!(loopback(text).is_ok(), ok, "{text}");
     }
 }
+
+#[cfg(feature = "aws")]
+#[test]
+fn connections_are_a_list_in_the_file_and_a_text_elsewhere() {
+    let file = "connections:\n  - match: arn:aws:sqs:*\n    endpoint_url: http://127.0.0.1:1\n";
+    let arn = "arn:aws:sqs:eu-west-1:123456789012:q";
+    let found = |config: ServerConfig| config.connections.find(arn).map(|(_, c)| c.is_local());
+    assert_eq!(found(read(Some(file), &[], &[]).unwrap()), Some(true));
+    let env = ("MILLSTREAM_CONNECTIONS", r#"[{"match": "*"}]"#);
+    assert_eq!(found(read(Some(file), &[env], &[]).unwrap()), Some(false));
+    assert_eq!(found(read(None, &[], &[("connections", "[]")]).unwrap()), None);
+    let wrong = "data_dir: x\nconnections:\n  - match: sqs\n    region: EU\n";
+    let problems = read(Some(wrong), &[], &[]).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("millstream.yaml:2: connections[0].match: 'sqs' is not valid"));
+    assert!(problems[1].starts_with("millstream.yaml:2: connections[0].region: 'EU' is not valid"));
+}

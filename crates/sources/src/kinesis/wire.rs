@@ -1,0 +1,142 @@
+//! The calls of a Kinesis stream.
+
+use super::convert;
+use crate::pace::{Quota, Quotas};
+use crate::polled::answer::{AnswerDate, why};
+use crate::polled::{Fetched, IteratorAt, Listing, Manners, Wire, WireError};
+use async_trait::async_trait;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::{ShardFilter, ShardFilterType, ShardIteratorType};
+use millstream_ports::Clock;
+use millstream_types::{ShardId, ShardInfo, Wall};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most pages of one list; a stream of AWS has fewer shards than these hold.
+const MOST_PAGES: usize = 1_000;
+
+/// Both quotas are AWS's; see `Quota::per` on why the second is a little longer.
+const QUOTAS: Quotas = Quotas {
+    reads: Quota {
+        calls: 5,
+        per: Duration::from_millis(1_050),
+        bytes_per_second: 2 << 20,
+    },
+    iterators: Quota {
+        calls: 5,
+        per: Duration::from_millis(1_050),
+        bytes_per_second: 0,
+    },
+};
+
+const MANNERS: Manners = Manners {
+    quotas: QUOTAS,
+    records: 10_000,
+    shortest_wait: Duration::from_millis(250),
+    longest_wait: Duration::from_secs(1),
+    list_every: Duration::from_secs(60),
+};
+
+/// One stream.
+pub(super) struct KinesisWire {
+    pub(super) client: aws_sdk_kinesis::Client,
+    pub(super) arn: String,
+    pub(super) shards_per_call: i32,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl KinesisWire {
+    /// The source's time, or ours where it does not tell.
+    fn date(&self, seen: &AnswerDate) -> Wall {
+        seen.seen().unwrap_or_else(|| self.clock.now().wall)
+    }
+
+    /// One page of shards, with where the next begins.
+    async fn list_page(
+        &self,
+        token: Option<String>,
+        date: &AnswerDate,
+    ) -> Result<(Vec<aws_sdk_kinesis::types::Shard>, Option<String>), WireError> {
+        let call = self.client.list_shards().max_results(self.shards_per_call);
+        let call = match token {
+            Some(token) => call.next_token(token),
+            None => {
+                let filter = ShardFilter::builder()
+                    .r#type(ShardFilterType::FromTrimHorizon)
+                    .build()
+                    .map_err(|e| WireError::Failed(e.to_string()))?;
+                call.stream_arn(&self.arn).shard_filter(filter)
+            }
+        };
+        let sent = call.customize().interceptor(date.clone()).send().await;
+        let page = sent.map_err(|e| why("ListShards", &e))?;
+        Ok((page.shards.unwrap_or_default(), page.next_token))
+    }
+}
+
+#[async_trait]
+impl Wire for KinesisWire {
+    fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    fn manners(&self) -> Manners {
+        MANNERS
+    }
+
+    async fn list(&self) -> Result<Listing, WireError> {
+        let first = AnswerDate::default();
+        let (mut shards, mut token) = self.list_page(None, &first).await?;
+        // The time of the first page: what is put after the last one is put later than that.
+        let date = self.date(&first);
+        for _ in 1..MOST_PAGES {
+            let Some(next) = token else { break };
+            let (more, after) = self.list_page(Some(next), &AnswerDate::default()).await?;
+            shards.extend(more);
+            token = after;
+        }
+        let infos: Result<Vec<ShardInfo>, _> = shards.iter().map(|s| convert::shard(s, date)).collect();
+        Ok(Listing { shards: infos?, date })
+    }
+
+    async fn iterator(&self, shard: &ShardId, at: IteratorAt) -> Result<String, WireError> {
+        let call = self
+            .client
+            .get_shard_iterator()
+            .stream_arn(&self.arn)
+            .shard_id(shard.as_str());
+        let call = match at {
+            IteratorAt::Oldest => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            IteratorAt::Record(seq) => call
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(seq.to_string()),
+            IteratorAt::Time(at) => call
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(DateTime::from_millis(i64::try_from(at.0).unwrap_or(i64::MAX))),
+        };
+        let made = call.send().await.map_err(|e| why("GetShardIterator", &e))?;
+        made.shard_iterator
+            .ok_or_else(|| WireError::Failed("the source gave no iterator".to_owned()))
+    }
+
+    async fn read(&self, iterator: &str, limit: usize) -> Result<Fetched, WireError> {
+        let seen = AnswerDate::default();
+        // Tried again by the reader, in its own turn.
+        let once = aws_sdk_kinesis::config::Builder::new().retry_config(RetryConfig::disabled());
+        let sent = self
+            .client
+            .get_records()
+            .stream_arn(&self.arn)
+            .shard_iterator(iterator)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .customize()
+            .interceptor(seen.clone())
+            .config_override(once)
+            .send()
+            .await;
+        let page = sent.map_err(|e| why("GetRecords", &e))?;
+        let date = self.date(&seen);
+        convert::page(page, date)
+    }
+}
