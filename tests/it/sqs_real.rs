@@ -86,29 +86,33 @@ impl Scene {
         .await
     }
 
-    /// Asks the AWS-shaped door for a mapping, with AWS's own client.
     async fn make(&self, arn: &str, function: &str) -> Value {
-        let mut make = Command::new(python());
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/aws_make.py");
-        make.arg(script)
-            .args([arn, function])
-            .env(
-                "AWS_ENDPOINT_URL_LAMBDA",
-                format!("http://{}", self.server.aws_address()),
-            )
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "any")
-            .env("AWS_SECRET_ACCESS_KEY", "any")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("HOME", self.server.dir())
-            .kill_on_drop(true);
-        let output = timeout(3 * SOON, make.output())
-            .await
-            .expect("it takes too long")
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).unwrap()
+        make(&self.server, arn, function).await
     }
+}
+
+/// Asks the AWS-shaped door for a mapping, with AWS's own client.
+pub(crate) async fn make(server: &Server, arn: &str, function: &str) -> Value {
+    let mut make = Command::new(python());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/aws_make.py");
+    make.arg(script)
+        .args([arn, function])
+        .env(
+            "AWS_ENDPOINT_URL_LAMBDA",
+            format!("http://{}", server.aws_address()),
+        )
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "any")
+        .env("AWS_SECRET_ACCESS_KEY", "any")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("HOME", server.dir())
+        .kill_on_drop(true);
+    let output = timeout(3 * SOON, make.output())
+        .await
+        .expect("it takes too long")
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,7 +222,8 @@ async fn events_have_all_members_of_awss_events() {
     }
 }
 
-async fn create_events_function(client: &Client, journal: &Path) {
+/// A function of Python that writes down every event, as it came.
+pub(crate) async fn create_events_function(client: &Client, journal: &Path) {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let handler = ["-m", "awslambdaric", "events_app.handler"].map(str::to_owned);
     let variables = [

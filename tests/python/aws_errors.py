@@ -15,7 +15,7 @@ ACCOUNT = "000000000000"
 STREAM = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/orders"
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"
 FIFO = f"{QUEUE}.fifo"
-TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/t/stream/2026-01-01T00:00:00.000"
+TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/tab/stream/2026-01-01T00:00:00.000"
 KAFKA = f"arn:aws:kafka:us-east-1:{ACCOUNT}:cluster/c/6f9619ff-8b86-4d11-b42d-00c04fc964ff-1"
 PATH = "/2015-03-31/event-source-mappings"
 NOWHERE = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
@@ -162,7 +162,7 @@ OURS = [
     (stream(DestinationConfig={"OnFailure": {"Destination": FIFO}}), INVALID, "DestinationConfig.OnFailure.Destination"),
     (stream(DestinationConfig={"OnFailure": {"Destination": "kafka://topic"}}), INVALID, "OnFailure.Destination"),
     (queue(FIFO, BatchSize=11), INVALID, "BatchSize '11' is not valid: 1 to 10 for a FIFO queue"),
-    (queue(TABLE, StartingPosition="LATEST"), INVALID, "DynamoDB Streams is not read here"),
+    (queue(TABLE, StartingPosition="LATEST"), INVALID, "table/tab/stream"),
     (queue(KAFKA, Topics=["t1"]), INVALID, "Amazon MSK is not read here"),
     (queue(f"arn:aws:mq:us-east-1:{ACCOUNT}:broker:b:x"), INVALID, "Amazon MQ is not read here"),
     (queue(f"arn:aws:rds:us-east-1:{ACCOUNT}:cluster:x"), INVALID, "Amazon DocumentDB is not read here"),

@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 arn, function = sys.argv[1:]
 try:
-    made = boto3.client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName=function)
+    start = {} if ":sqs:" in arn else {"StartingPosition": "TRIM_HORIZON"}
+    made = boto3.client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName=function, **start)
     print(json.dumps({"uuid": made["UUID"], "arn": made["EventSourceArn"]}))
 except ClientError as e:
     print(json.dumps({"code": e.response["Error"]["Code"], "message": e.response["Error"]["Message"]}))

@@ -177,7 +177,7 @@ fn carry_out(api: &mut Api, call: &Call, answer: Answer) -> Result<()> {
     }
 }
 
-/// The records of an event of the Kinesis or SQS shape. Fields are found by their names: the server writes them in one
+/// The records of an event of the Kinesis, DynamoDB or SQS shape; of a changed item its attribute `payload`. Fields are found by their names: the server writes them in one
 /// order and without white space. (Bodies of the tests need no unescaping.)
 fn records(event: &str) -> Vec<Record<'_>> {
     let mut found = Vec::new();
@@ -207,6 +207,21 @@ fn records(event: &str) -> Vec<Record<'_>> {
             payload: String::from_utf8_lossy(&decode(data)).into_owned(),
         });
         rest = after;
+    }
+    let mut changes = event;
+    while let Some((_, image)) = changes.split_once(r#""NewImage":"#) {
+        let Some((payload, after)) = text_behind(image, r#""payload":{"S":""#) else {
+            break;
+        };
+        let Some((seq, after)) = text_behind(after, r#""SequenceNumber":""#) else {
+            break;
+        };
+        found.push(Record {
+            seq,
+            receives: None,
+            payload: payload.to_owned(),
+        });
+        changes = after;
     }
     found
 }

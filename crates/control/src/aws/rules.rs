@@ -89,7 +89,8 @@ fn start(r: &MappingRequest, source: &Source) -> Result<Option<StartingPosition>
             (None, Some(_)) => Err(unsupported("StartingPositionTimestamp")),
         };
     }
-    if let (Some("AT_TIMESTAMP"), Source::DynamoDb(arn)) = (position, source) {
+    if (position, source.kind()) == (Some("AT_TIMESTAMP"), SourceKind::DynamoDb) {
+        let arn = r.fixed.source_arn.as_deref().unwrap_or_default();
         return Err(AwsError::invalid(format!(
             "Unsupported starting position for arn type: {arn}"
         )));

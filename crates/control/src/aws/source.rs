@@ -12,8 +12,6 @@ use millstream_types::{QueueName, SourceArn, StreamName};
 pub(super) enum Source {
     /// One that is read.
     Served(SourceArn),
-    /// A stream of DynamoDB, which is checked like a stream and then refused.
-    DynamoDb(String),
     /// An ARN that names a source of AWS which is not read, with the reason.
     Unserved {
         /// What is wrong.
@@ -39,7 +37,7 @@ impl Source {
             ));
         };
         let found = match service(arn) {
-            "kinesis" | "sqs" => match arn.parse::<SourceArn>() {
+            service @ ("kinesis" | "sqs" | "dynamodb") => match arn.parse::<SourceArn>() {
                 // Streams of the built-in broker have no consumers.
                 Ok(read) if read.is_consumer() && read.account() == LOCAL_ACCOUNT => Self::Unserved {
                     error: unreadable(arn),
@@ -48,16 +46,15 @@ impl Source {
                 Ok(arn) => Self::Served(arn),
                 Err(_) => Self::Unserved {
                     error: unreadable(arn),
-                    kind: if service(arn) == "sqs" {
-                        SourceKind::Sqs {
+                    kind: match service {
+                        "sqs" => SourceKind::Sqs {
                             fifo: arn.ends_with(".fifo"),
-                        }
-                    } else {
-                        SourceKind::Kinesis
+                        },
+                        "dynamodb" => SourceKind::DynamoDb,
+                        _ => SourceKind::Kinesis,
                     },
                 },
             },
-            "dynamodb" => Self::DynamoDb(arn.to_owned()),
             "kafka" => {
                 kafka(r, "topics")?;
                 return Err(not_served("EventSourceArn", arn, "Amazon MSK"));
@@ -73,11 +70,10 @@ impl Source {
         Ok(found)
     }
 
-    /// Its kind, for the rules; a stream of DynamoDB has those of a stream.
+    /// Its kind, for the rules.
     pub(super) fn kind(&self) -> SourceKind {
         match self {
             Self::Served(arn) => arn.kind(),
-            Self::DynamoDb(_) => SourceKind::Kinesis,
             Self::Unserved { kind, .. } => *kind,
         }
     }
@@ -102,7 +98,6 @@ impl Source {
     pub(super) fn served(self) -> Result<SourceArn> {
         match self {
             Self::Served(arn) => Ok(arn),
-            Self::DynamoDb(arn) => Err(not_served("EventSourceArn", &arn, "DynamoDB Streams")),
             Self::Unserved { error, .. } => Err(error),
         }
     }

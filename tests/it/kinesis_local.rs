@@ -1,0 +1,114 @@
+//! A server that speaks Kinesis' protocol and that nobody here wrote: kinesis-local, from Node's index.
+
+use crate::ministack::ACCOUNT;
+use crate::wait::{SOON, until};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+/// A server on a free port of loopback; it goes with this.
+pub(crate) struct KinesisLocal {
+    child: Child,
+    /// `http://IP:PORT`.
+    pub(crate) url: String,
+    dir: TempDir,
+}
+
+impl KinesisLocal {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// If it cannot be started, or does not listen soon.
+    pub(crate) async fn start() -> Self {
+        for _ in 0..5 {
+            if let Some(started) = Self::try_start().await {
+                return started;
+            }
+        }
+        panic!("kinesis-local does not start");
+    }
+
+    async fn try_start() -> Option<Self> {
+        // Somebody else may take a port before it does; then it is started again.
+        let [address, tls] = free_addresses();
+        let (home, dir) = (home(), TempDir::new().unwrap());
+        let log = File::create(dir.path().join("log")).unwrap();
+        let mut command = Command::new("node");
+        for change in ["CREATE_STREAM", "SPLIT_SHARD", "MERGE_SHARDS"] {
+            command.env(format!("{change}_DURATION"), "1ms");
+        }
+        let mut child = command
+            .arg("-r")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/node/loopback.cjs"))
+            .arg(home.join("main.js"))
+            .env("KINESIS_MOCK_CERT_PATH", home.join("server.json"))
+            .env("KINESIS_MOCK_PLAIN_PORT", address.port().to_string())
+            .env("KINESIS_MOCK_TLS_PORT", tls.port().to_string())
+            .env("AWS_ACCOUNT_ID", ACCOUNT)
+            .env("SHARD_LIMIT", "1000")
+            .env("LOG_LEVEL", "ERROR")
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node is there: run `make setup`");
+        let listens = until("kinesis-local to listen or to end", 2 * SOON, async || {
+            if child.try_wait().unwrap().is_some() {
+                return Some(false);
+            }
+            TcpStream::connect(address).await.is_ok().then_some(true)
+        })
+        .await;
+        listens.then_some(Self {
+            child,
+            url: format!("http://{address}"),
+            dir,
+        })
+    }
+
+    /// Sends a signal to all of it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.child.id().expect("kinesis-local has ended");
+        killpg(Pid::from_raw(id.cast_signed()), signal).unwrap();
+    }
+}
+
+impl Drop for KinesisLocal {
+    fn drop(&mut self) {
+        if let Some(id) = self.child.id() {
+            // Gone already is as good.
+            let _ = killpg(Pid::from_raw(id.cast_signed()), Signal::SIGKILL);
+        }
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("--- kinesis-local ---\n{log}\n---");
+        }
+    }
+}
+
+fn free_addresses() -> [SocketAddr; 2] {
+    let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    free.map(|listener| listener.local_addr().unwrap())
+}
+
+fn home() -> PathBuf {
+    let home = std::env::var_os("MILLSTREAM_KINESIS_LOCAL").map(PathBuf::from);
+    let home = home.expect(
+        "MILLSTREAM_KINESIS_LOCAL names no directory: run `make test`, or eval \"$(make -s env)\" first",
+    );
+    assert!(
+        home.join("main.js").is_file(),
+        "{} is missing: run `make setup`, or `scripts/setup.sh node`",
+        home.display()
+    );
+    home
+}
