@@ -56,7 +56,7 @@ impl Polls {
         });
         match answered.await {
             Ok(Ok(handed)) => Ok(handed.take()),
-            Ok(Err(fault)) => Err(source_error(&asked.arn, asked.note(fault))),
+            Ok(Err(fault)) => Err(source_error(&asked.arn, &asked.note(fault))),
             Err(_) => Err(SourceError::Unavailable(
                 "a poll ended without an answer".to_owned(),
             )),
