@@ -35,9 +35,9 @@ test: setup functions ## run every test, the black-box ones included
 sim: ## the simulation of the engine over other seeds than `make test` runs: SEEDS=A..B, or one with SEED=N
 	cargo run --quiet --locked -p xtask -- sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),500..1000))
 
-soak: setup functions ## the crash tests again, longer: 50 kills instead of 20
+soak: setup functions ## the crash tests again, longer: 50 kills instead of 20, and ten times the messages of SQS
 	$(WITH_ENV) cargo build --locked --workspace --bins --examples
-	$(WITH_ENV) MILLSTREAM_KILLS=50 cargo test --locked -p millstream-tests
+	$(WITH_ENV) MILLSTREAM_KILLS=50 MILLSTREAM_SQS_MESSAGES=20000 cargo test --locked -p millstream-tests
 
 bench: setup-build ## how a queue a million messages deep is drained: the last tenth against the first
 	$(WITH_ENV) cargo run --release --locked -p millstream-broker --example deep_queue

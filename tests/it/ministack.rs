@@ -88,9 +88,10 @@ impl Ministack {
             ("QUEUES_ACCESS_KEY_ID", ACCOUNT),
             ("QUEUES_SECRET_ACCESS_KEY", "secret"),
         ];
-        let mut settings = Settings::default();
-        settings.env = variables.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
-        settings
+        Settings {
+            env: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
+            ..Settings::default()
+        }
     }
 
     /// Does something to a queue with AWS's client; what was said of it. See `tests/python/sqs.py`.

@@ -5,7 +5,7 @@ use crate::client::{Client, NAMESPACE, test_function};
 use crate::foreign::python;
 use crate::function::{Call, calls};
 use crate::ministack::{ACCOUNT, Ministack, arn};
-use crate::server::Server;
+use crate::server::{Server, Settings};
 use crate::wait::{SOON, until};
 use millstream_api::v1;
 use nix::sys::signal::Signal;
@@ -33,7 +33,12 @@ struct Scene {
 impl Scene {
     async fn set() -> Self {
         let sqs = Ministack::start().await;
-        let server = Server::start_with(sqs.settings()).await;
+        let settings = sqs.settings();
+        Self::with(sqs, settings).await
+    }
+
+    async fn with(sqs: Ministack, settings: Settings) -> Self {
+        let server = Server::start_with(settings).await;
         let (client, journal) = (server.client(), server.dir().join("calls"));
         let command = test_function(&journal, "id");
         client.create_function("f", &command, FUNCTION_TIMEOUT, 4).await;
@@ -248,6 +253,30 @@ pub(crate) async fn create_events_function(client: &Client, journal: &Path) {
         ..Default::default()
     };
     client.functions.clone().create_function(request).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_reference_the_default_chain_is_asked_for_credentials_and_for_nothing_else() {
+    let sqs = Ministack::start().await;
+    let connections = format!("[{{match: '{}', endpoint_url: '{}'}}]", arn("*"), sqs.url);
+    let variables = [
+        ("MILLSTREAM_CONNECTIONS", connections.as_str()),
+        ("AWS_ACCESS_KEY_ID", ACCOUNT),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9"),
+        ("AWS_REGION", "nowhere-1"),
+    ];
+    let settings = Settings {
+        env: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
+        ..Settings::default()
+    };
+    let scene = Scene::with(sqs, settings).await;
+    scene.queue("jobs").await;
+    scene.map("jobs", "m").await;
+    scene.sqs.sqs(&["bodies", "jobs", "a"]).await;
+    scene.done(1).await;
+    scene.sqs.empty("jobs").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,7 +16,7 @@ pub(crate) type Connections = millstream::Connections;
 /// Nothing: this build reads nothing but the built-in broker.
 #[cfg(not(feature = "aws"))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Connections;
+pub(crate) struct Connections {}
 
 /// A node of YAML as JSON; numbers and the like as the text they are written with is not kept, so they are refused by
 /// the check like any other value that is no text.
@@ -83,7 +83,7 @@ fn members(index: usize, item: &Value, problems: &mut Vec<String>) -> Written {
     }
     for (name, value) in item {
         let Some(place) = MEMBERS.iter().position(|known| known == name) else {
-            let hint = hint(name, MEMBERS.into_iter());
+            let hint = hint(name, MEMBERS);
             problems.push(format!("connections[{index}]: there is no member '{name}'{hint}"));
             continue;
         };
@@ -129,7 +129,7 @@ fn check(written: &[Written], mut problems: Vec<String>) -> Result<Connections, 
 #[cfg(not(feature = "aws"))]
 fn check(written: &[Written], mut problems: Vec<String>) -> Result<Connections, Vec<String>> {
     if written.is_empty() && problems.is_empty() {
-        return Ok(Connections);
+        return Ok(Connections {});
     }
     problems.push(
         "connections: this program was built without the feature `aws` and reads nothing of AWS".to_owned(),

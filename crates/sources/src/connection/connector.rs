@@ -101,11 +101,10 @@ impl Connector {
         let (retries, timeouts) = (retries(), timeouts());
         // Credentials may come from a service that is reached by TLS however this one is.
         let around = ProviderConfig::without_region()
-            .with_region(Some(region.clone()))
             .with_http_client(self.https.clone())
             .with_retry_config(retries.clone())
             .with_timeout_config(timeouts.clone());
-        let credentials = Provider::new(connection.credentials.clone(), around);
+        let credentials = Provider::new(connection.credentials.clone(), around, region.clone());
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(region)

@@ -1,5 +1,6 @@
 //! Credentials by reference: where they are is a setting, they themselves are read when they are needed and never shown.
 
+use aws_config::Region;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -88,15 +89,18 @@ fn from_env(prefix: &str, get: impl Fn(&str) -> Option<String>) -> std::result::
 pub(super) struct Provider {
     at: CredentialsAt,
     config: ProviderConfig,
+    /// Of services that give credentials: the chain would look for one of its own.
+    region: Region,
     /// The default chain keeps what its links have learnt.
     chain: OnceCell<DefaultCredentialsChain>,
 }
 
 impl Provider {
-    pub(super) fn new(at: CredentialsAt, config: ProviderConfig) -> Self {
+    pub(super) fn new(at: CredentialsAt, config: ProviderConfig, region: Region) -> Self {
         Self {
             at,
-            config,
+            config: config.with_region(Some(region.clone())),
+            region,
             chain: OnceCell::new(),
         }
     }
@@ -107,6 +111,7 @@ impl Provider {
                 let make = || {
                     DefaultCredentialsChain::builder()
                         .configure(self.config.clone())
+                        .region(self.region.clone())
                         .build()
                 };
                 self.chain.get_or_init(make).await.provide_credentials().await
@@ -205,7 +210,11 @@ mod tests {
         let at = CredentialsAt::parse(&format!("file:{}#orders", file.path().display())).unwrap();
         assert_eq!(at.trouble(), None);
         let http = aws_smithy_http_client::Builder::new().build_http();
-        let provider = Provider::new(at, ProviderConfig::without_region().with_http_client(http));
+        let provider = Provider::new(
+            at,
+            ProviderConfig::without_region().with_http_client(http),
+            Region::new("eu-west-1"),
+        );
         assert!(provider.provide_credentials().await.is_err(), "nothing is in it");
         for id in ["one", "two"] {
             file.as_file().set_len(0).unwrap();

@@ -4,7 +4,7 @@ use crate::connection::{Fault, FaultKind};
 use millstream_ports::{EntryError, SourceError};
 
 /// A call for a whole queue failed.
-pub(super) fn source_error(arn: &str, fault: Fault) -> SourceError {
+pub(super) fn source_error(arn: &str, fault: &Fault) -> SourceError {
     match fault.kind {
         FaultKind::Gone => SourceError::NoSuchQueue { arn: arn.to_owned() },
         FaultKind::Throttled => SourceError::Throttled(format!("{arn} ({fault})")),
@@ -14,7 +14,7 @@ pub(super) fn source_error(arn: &str, fault: Fault) -> SourceError {
 }
 
 /// A call with an answer for each entry failed as a whole: nothing is known of any of them.
-pub(super) fn entry_error(arn: &str, fault: Fault) -> EntryError {
+pub(super) fn entry_error(arn: &str, fault: &Fault) -> EntryError {
     EntryError::Unavailable(source_error(arn, fault).to_string())
 }
 
@@ -63,11 +63,11 @@ mod tests {
             ),
             (FaultKind::Unavailable, true, "arn:q: ReceiveMessage: said"),
         ] {
-            let e = source_error("arn:q", fault(kind));
+            let e = source_error("arn:q", &fault(kind));
             assert_eq!(e.retryable(), is_retryable, "{kind:?}");
             assert!(e.to_string().contains(text), "{e}");
             assert!(matches!(
-                entry_error("arn:q", fault(kind)),
+                entry_error("arn:q", &fault(kind)),
                 EntryError::Unavailable(_)
             ));
         }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Most polls at once, those included that nobody waits for any more: what three mappings at full scale need.
-const MOST_POLLS: u32 = 4_096;
+/// Most polls at once, those included that nobody waits for any more: what sixteen mappings at full scale need.
+const MOST_POLLS: u32 = 20_000;
 
 /// All polls of a process.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Polls {
         });
         match answered.await {
             Ok(Ok(handed)) => Ok(handed.take()),
-            Ok(Err(fault)) => Err(source_error(&asked.arn, asked.note(fault))),
+            Ok(Err(fault)) => Err(source_error(&asked.arn, &asked.note(fault))),
             Err(_) => Err(SourceError::Unavailable(
                 "a poll ended without an answer".to_owned(),
             )),

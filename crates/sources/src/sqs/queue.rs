@@ -90,7 +90,7 @@ impl Queue {
         let look = self
             .ask()
             .await
-            .map_err(|f| source_error(&self.arn, self.note(f)))?;
+            .map_err(|f| source_error(&self.arn, &self.note(f)))?;
         *looked = Some((Instant::now(), look));
         Ok(look)
     }

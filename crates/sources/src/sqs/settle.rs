@@ -44,7 +44,7 @@ impl Queue {
         }
         match call.await {
             Ok(said) => answers(entries, &said),
-            Err(fault) => failed(entry_error(&self.arn, self.note(fault))),
+            Err(fault) => failed(entry_error(&self.arn, &self.note(fault))),
         }
     }
 
@@ -56,7 +56,7 @@ impl Queue {
                 .receipt_handle(receipt.0.as_ref())
                 .build()
         });
-        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(unbuilt)?;
+        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(|e| unbuilt(&e))?;
         let call = self.client.delete_message_batch().queue_url(url.as_ref());
         let answer = call.set_entries(Some(entries)).send().await;
         let answer = answer.map_err(|e| Fault::of("DeleteMessageBatch", &e))?;
@@ -75,7 +75,7 @@ impl Queue {
                 .visibility_timeout(seconds(*hidden))
                 .build()
         });
-        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(unbuilt)?;
+        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(|e| unbuilt(&e))?;
         let call = self
             .client
             .change_message_visibility_batch()
@@ -96,7 +96,7 @@ fn seconds(hidden: Duration) -> i32 {
     i32::try_from(up).unwrap_or(i32::MAX)
 }
 
-fn unbuilt(e: aws_sdk_sqs::error::BuildError) -> Fault {
+fn unbuilt(e: &aws_sdk_sqs::error::BuildError) -> Fault {
     Fault {
         kind: crate::connection::FaultKind::Unavailable,
         code: None,
