@@ -63,16 +63,26 @@ impl Routed {
     }
 
     /// Waits for what must not be cut off, for at most so long.
+    #[cfg(feature = "aws")]
     pub(crate) async fn close(&self, within: Duration) {
-        #[cfg(feature = "aws")]
-        if !self.elsewhere.aws.close(within).await {
+        let aws = &self.elsewhere.aws;
+        if aws.close(Duration::ZERO).await {
+            return;
+        }
+        tracing::info!(
+            "waiting for long polls of SQS to end, so that what they bring is shown again at once"
+        );
+        if !aws.close(within).await {
             tracing::warn!(
                 "long polls were cut off: what SQS hands out to them comes again when its visibility timeout ends"
             );
         }
-        #[cfg(not(feature = "aws"))]
-        let _ = within;
     }
+
+    /// Nothing has to be waited for.
+    #[cfg(not(feature = "aws"))]
+    #[allow(clippy::unused_async)]
+    pub(crate) async fn close(&self, _: Duration) {}
 
     fn of(&self, arn: &SourceArn) -> &dyn Sources {
         self.elsewhere.serving(arn).unwrap_or(&self.broker)
