@@ -11,6 +11,7 @@ pub mod filter;
 pub mod function;
 pub mod ids;
 pub mod invocation;
+pub mod lambda;
 pub mod lease;
 pub mod mapping;
 pub mod message;
@@ -25,7 +26,7 @@ pub mod time;
 pub use applied::Applied;
 pub use arn::SourceArn;
 pub use filter::{FilterCriteria, OnUnmatched};
-pub use function::{Function, FunctionSpec, HttpTarget, ProcessTarget, Target};
+pub use function::{Function, FunctionSpec, HttpTarget, LambdaTarget, ProcessTarget, Target};
 pub use ids::{
     FunctionName, Incarnation, MappingId, MappingName, Namespace, QueueName, RequestId, ShardId, StreamName,
 };

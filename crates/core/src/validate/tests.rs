@@ -2,7 +2,7 @@
 
 use super::*;
 use millstream_types::{
-    FunctionName, FunctionSpec, HttpTarget, MappingSpec, ProcessTarget, QueueName, SourceArn,
+    FunctionName, FunctionSpec, HttpTarget, LambdaTarget, MappingSpec, ProcessTarget, QueueName, SourceArn,
     StartingPosition, StreamName, StreamSpec, Target, Wall,
 };
 use std::collections::BTreeMap;
@@ -440,6 +440,36 @@ fn a_process_can_be_started_as_set() {
 fn a_refused_value_of_a_variable_is_not_repeated() {
     let spec = process(|p| p.env = BTreeMap::from([("A".to_owned(), "secret\0".to_owned())]));
     assert!(!message(function(&spec)).contains("secret"));
+}
+
+#[test]
+fn a_function_of_lambda_is_named_as_lambda_takes_it() {
+    let spec = |function: &str| FunctionSpec {
+        target: Target::Lambda(LambdaTarget {
+            function: function.to_owned(),
+        }),
+        timeout_ms: 3_000,
+        concurrency: 10,
+    };
+    for name in [
+        "orders",
+        "orders:live",
+        "orders:$LATEST",
+        "123456789012:function:orders:7",
+        "arn:aws:lambda:eu-west-1:123456789012:function:orders:live",
+        &"f".repeat(64),
+    ] {
+        assert_eq!(fields(function(&spec(name))), [""; 0], "{name}");
+    }
+    for name in [
+        "",
+        "a b",
+        "f:a:b",
+        "arn:aws:sqs:us-east-1:123456789012:q",
+        &"f".repeat(65),
+    ] {
+        assert_eq!(fields(function(&spec(name))), ["lambda.function"], "{name}");
+    }
 }
 
 #[test]
