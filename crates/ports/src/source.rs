@@ -137,11 +137,15 @@ pub enum SourceError {
         /// The shard.
         shard: ShardId,
     },
-    /// No connection of this build serves the ARN.
+    /// No connection serves the ARN, and it is not of the built-in broker.
     #[error(
-        "no connection serves {0}: this build reads streams and queues of its own broker (account 000000000000)"
+        "no connection serves {0}: add one to `connections` of the server's configuration whose `match` fits it; \
+         without one, only streams and queues of the built-in broker (account 000000000000) are read"
     )]
     NotServed(String),
+    /// The source refuses access, or the request itself: somebody has to change something. With what it said.
+    #[error("the source refuses: {0}")]
+    Refused(String),
     /// The source said to slow down.
     #[error("{0} throttles reading")]
     Throttled(String),

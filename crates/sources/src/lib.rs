@@ -1,1 +1,10 @@
 //! Streams and queues of AWS, and of what speaks its protocols.
+//!
+//! [`Connections`] says which ARNs are reached where and as whom; [`AwsSources`] finds what an ARN names among them.
+
+mod connection;
+
+pub use connection::{
+    CONNECT_TIMEOUT, Connection, ConnectionProblem, ConnectionSettings, Connections, Connector, Fault,
+    FaultKind, MAX_ATTEMPTS, MAX_CONNECTIONS, OPERATION_TIMEOUT, READ_TIMEOUT,
+};
