@@ -3,8 +3,10 @@
 //! [`Connections`] says which ARNs are reached where and as whom; [`AwsSources`] finds what an ARN names among them.
 
 mod connection;
+mod lambda;
 
 pub use connection::{
     CONNECT_TIMEOUT, Connection, ConnectionProblem, ConnectionSettings, Connections, Connector, Fault,
     FaultKind, MAX_ATTEMPTS, MAX_CONNECTIONS, OPERATION_TIMEOUT, READ_TIMEOUT,
 };
+pub use lambda::LambdaFunctions;

@@ -6,6 +6,7 @@
 pub mod applied;
 pub mod arn;
 pub mod commit;
+pub mod destination;
 pub mod durable;
 pub mod filter;
 pub mod function;
@@ -25,6 +26,7 @@ pub mod time;
 
 pub use applied::Applied;
 pub use arn::SourceArn;
+pub use destination::{DestinationArn, DestinationKind};
 pub use filter::{FilterCriteria, OnUnmatched};
 pub use function::{Function, FunctionSpec, HttpTarget, LambdaTarget, ProcessTarget, Target};
 pub use ids::{
