@@ -2,9 +2,9 @@
 
 use super::error::ManageError;
 use millstream_types::{
-    Applied, Desired, FilterCriteria, Function, FunctionName, FunctionSpec, HttpTarget, LambdaTarget,
-    Mapping, MappingSpec, OnUnmatched, ProcessTarget, ProvisionedPollers, SourceArn, StartingPosition, Tags,
-    Target, Wall,
+    Applied, Desired, DestinationArn, FilterCriteria, Function, FunctionName, FunctionSpec, HttpTarget,
+    LambdaTarget, Mapping, MappingSpec, OnUnmatched, ProcessTarget, ProvisionedPollers, SourceArn,
+    StartingPosition, Tags, Target, Wall,
 };
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub struct MappingPatch {
     /// See [`MappingSpec::report_batch_item_failures`].
     pub report_batch_item_failures: Option<bool>,
     /// See [`MappingSpec::on_failure`]; `Some(None)` clears it.
-    pub on_failure: Option<Option<SourceArn>>,
+    pub on_failure: Option<Option<DestinationArn>>,
     /// See [`MappingSpec::maximum_concurrency`]; `Some(None)` clears it.
     pub maximum_concurrency: Option<Option<u32>>,
     /// See [`MappingSpec::tumbling_window_seconds`].

@@ -224,7 +224,7 @@ fn a_new_function_is_admitted_or_not() {
 #[test]
 fn a_patch_sets_what_it_names_and_nothing_else() {
     let old = MappingSpec {
-        on_failure: Some(stream_arn("failures")),
+        on_failure: Some(stream_arn("failures").into()),
         ..spec()
     };
     type Expect = fn(&mut MappingSpec);
