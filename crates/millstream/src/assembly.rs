@@ -2,6 +2,7 @@
 
 use crate::error::StartError;
 use crate::metrics::Metrics;
+use crate::routed::{Elsewhere, Routed};
 use crate::system::{SystemClock, SystemEntropy};
 use millstream_broker::Broker;
 use millstream_engine::manage::{Manager, ManagerPorts};
@@ -14,7 +15,7 @@ use millstream_store::{
 use millstream_targets::{Factory, HttpOptions, InProcess, PoolOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often, and after which pauses, a database is tried again that somebody else has open: 2 seconds in all.
 const OPEN_TRIES: u32 = 40;
@@ -44,6 +45,9 @@ pub struct AssemblyOptions {
     pub pools: PoolOptions,
     /// How http functions are reached.
     pub http: HttpOptions,
+    /// Which ARNs are reached where, and as whom; none by default. All others are looked for in the built-in broker.
+    #[cfg(feature = "aws")]
+    pub connections: millstream_sources::Connections,
 }
 
 impl AssemblyOptions {
@@ -61,6 +65,8 @@ impl AssemblyOptions {
             delivery: DeliveryPolicy::default(),
             pools: PoolOptions::default(),
             http: HttpOptions::default(),
+            #[cfg(feature = "aws")]
+            connections: millstream_sources::Connections::default(),
         }
     }
 
@@ -82,6 +88,7 @@ pub struct Assembly {
     _sweeper: Sweeper,
     node: Node,
     manager: Manager,
+    sources: Arc<Routed>,
     broker: Broker,
     db: Db,
 }
@@ -100,6 +107,8 @@ impl Assembly {
         let functions = Factory::new(in_process, options.pools.clone())
             .map_err(StartError::Thread)?
             .with_http(options.http.clone());
+        let elsewhere = Elsewhere::of(&options)?;
+        let functions = elsewhere.functions(functions);
         let node = NodeOptions {
             byte_budget: options.byte_budget,
             delivery: options.delivery,
@@ -107,6 +116,7 @@ impl Assembly {
         let keep = options.keep_discards;
         let (db, catalog) = open(options).await?;
         let broker = Broker::open(db.clone(), clock.clone(), entropy.clone()).await?;
+        let sources = Arc::new(Routed::new(broker.clone(), elsewhere));
         let outbox = OutboxStore::new(db.clone());
         let journal = Arc::new(Journal::new(db.clone(), &outbox, JournalOptions::default()));
         let ports = NodePorts {
@@ -115,7 +125,7 @@ impl Assembly {
             catalog: Arc::new(catalog.clone()),
             journal: journal.clone(),
             ledger: journal,
-            sources: Arc::new(broker.clone()),
+            sources: sources.clone(),
             destinations: Arc::new(broker.clone()),
             outbox: Arc::new(outbox),
             functions: Arc::new(functions),
@@ -125,7 +135,7 @@ impl Assembly {
         let sweeper = Sweeper(tokio::spawn(sweep(discards.clone(), keep, clock.clone())));
         let manager = Manager::new(ManagerPorts {
             catalog: Arc::new(catalog),
-            sources: Arc::new(broker.clone()),
+            sources: sources.clone(),
             destinations: Arc::new(broker.clone()),
             clock,
             entropy,
@@ -137,6 +147,7 @@ impl Assembly {
             _sweeper: sweeper,
             node,
             manager,
+            sources,
             broker,
             db,
         })
@@ -174,12 +185,15 @@ impl Assembly {
             _sweeper: sweeper,
             node,
             manager,
+            sources,
             broker,
             db,
         } = self;
         drop(sweeper);
+        let began = Instant::now();
         let ended = node.shutdown(deadline).await;
-        drop((manager, broker));
+        sources.close(deadline.saturating_sub(began.elapsed())).await;
+        drop((manager, sources, broker));
         db.close().await;
         ended
     }

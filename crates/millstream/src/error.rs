@@ -23,6 +23,9 @@ pub enum StartError {
     /// The declaration breaks rules; nothing was opened.
     #[error("the declaration is not valid: {0}")]
     Invalid(Invalid),
+    /// Credentials that connections refer to cannot be read; nothing was opened.
+    #[error("connections cannot be used: {0}")]
+    Connections(Invalid),
     /// The database cannot be opened: the text says whether somebody else uses it, and what to do.
     #[error(transparent)]
     Open(#[from] millstream_store::OpenError),

@@ -34,6 +34,7 @@ mod error;
 mod mapping;
 mod message;
 mod metrics;
+mod routed;
 mod running;
 pub mod sample;
 mod system;
@@ -65,6 +66,8 @@ pub use millstream_ports::{
     HashKey, PutEntry, PutError, PutReceipt, QueueDescription, QueueError, Queues, SendEntry, SendError,
     SendReceipt, ShardDescription, StreamDescription, StreamError, Streams,
 };
+#[cfg(feature = "aws")]
+pub use millstream_sources::{Connection, ConnectionProblem, ConnectionSettings, Connections};
 pub use millstream_store::Health;
 pub use millstream_targets::{
     Batch, BoxError, CallContext, HttpOptions, HttpReach, InProcess, Item, JsonEvent, PoolOptions, Response,

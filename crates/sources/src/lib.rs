@@ -2,9 +2,12 @@
 //!
 //! [`Connections`] says which ARNs are reached where and as whom; [`AwsSources`] finds what an ARN names among them.
 
+mod aws;
 mod connection;
 mod lambda;
+mod sqs;
 
+pub use aws::AwsSources;
 pub use connection::{
     CONNECT_TIMEOUT, Connection, ConnectionProblem, ConnectionSettings, Connections, Connector, Fault,
     FaultKind, MAX_ATTEMPTS, MAX_CONNECTIONS, OPERATION_TIMEOUT, READ_TIMEOUT,

@@ -160,12 +160,14 @@ pub(super) fn of_source(e: &SourceError, arn: &str) -> ManageError {
     if e.retryable() {
         return ManageError::unavailable(e.to_string());
     }
-    ManageError::violation(
-        "source_arn",
-        arn,
-        "the ARN of an existing stream or queue",
-        &e.to_string(),
-    )
+    let allowed = match e {
+        SourceError::NotServed(_) => {
+            "an ARN that a connection serves, or one of the built-in broker (account 000000000000)"
+        }
+        SourceError::Refused(_) => "the ARN of a stream or queue that the connection's credentials may read",
+        _ => "the ARN of an existing stream or queue",
+    };
+    ManageError::violation("source_arn", arn, allowed, &e.to_string())
 }
 
 /// The same for the failure destination.

@@ -54,6 +54,9 @@ pub(crate) fn run(args: ServerArgs) -> Result<u8, CliError> {
 pub(super) fn next(e: &RunError) -> &'static str {
     match e {
         RunError::Engine(StartError::Open(_)) => "another directory is named by --data-dir",
+        RunError::Engine(StartError::Connections(_)) => {
+            "set what the connections refer to: `millstream config reference` describes the key"
+        }
         RunError::Ops(_) => {
             "another address is named by --ops-addr; port 0 takes a free one, and off leaves it out"
         }

@@ -1,5 +1,6 @@
-//! The configuration file: a YAML mapping of keys to plain values.
+//! The configuration file: a YAML mapping of keys to plain values, and to one list.
 
+use super::connections::json;
 use super::keys::KEYS;
 use super::problem::{Origin, Problems};
 use super::suggest::hint;
@@ -58,6 +59,10 @@ pub(super) fn parse(
         match scalar(&value.data) {
             Ok(Some(text)) => drop(values.insert(known.name, (text, origin))),
             Ok(None) => {}
+            Err(()) if known.is_list() => {
+                let text = json(&value.data).to_string();
+                drop(values.insert(known.name, (text, origin)));
+            }
             Err(()) => problems.at(&origin, format!("{name}: one value is wanted, {}", known.form)),
         }
     }

@@ -22,11 +22,45 @@ impl Key {
         self.name.replace('_', "-")
     }
 
+    /// Whether its value is a list, which the file may spread over lines; all others are single values.
+    pub(crate) fn is_list(&self) -> bool {
+        self.name == "connections"
+    }
+
     /// The environment variable.
     pub(crate) fn env(&self) -> String {
         format!("MILLSTREAM_{}", self.name.to_ascii_uppercase())
     }
 }
+
+const CONNECTIONS: &str = "\
+An ordered list; the first whose `match` fits the ARN of a source serves it. ARNs of account 000000000000 that none fits
+belong to the built-in broker, all others are refused. What works with each kind of source, and what it costs:
+[sources-sqs.md](sources-sqs.md).
+
+| member | what |
+|---|---|
+| `match` | an ARN, in which `*` stands for any text, also across colons: `arn:aws:sqs:*:123456789012:*` |
+| `region` | the region that requests are signed for; default: that of the ARN |
+| `endpoint_url` | where the service is, `http://…` or `https://…`; default: AWS's own endpoint for the region. `millstream dev` refuses what is not on this machine, unless `--allow-remote` is given |
+| `credentials` | a reference: `env:PREFIX` for the variables `PREFIX_ACCESS_KEY_ID`, `PREFIX_SECRET_ACCESS_KEY` and `PREFIX_SESSION_TOKEN`; `file:PATH#PROFILE` for a profile of a credentials file (`default` without `#PROFILE`), read again at least every 15 minutes; default: the default chain of the AWS SDK (environment, profile, web identity, container, machine). Never a key itself |
+
+In the file:
+
+```yaml
+connections:
+  - match: arn:aws:sqs:*:123456789012:*
+    credentials: file:/run/secrets/aws#orders
+  - match: arn:aws:sqs:us-east-1:000000000000:emulated-*
+    endpoint_url: http://127.0.0.1:4566
+    credentials: env:EMULATOR
+```
+
+As a variable or flag, the same as one text of YAML or JSON: `[{match: \"arn:aws:sqs:*:123456789012:*\"}]`.
+
+A connection is made within 3 seconds or fails, an operation is tried up to 3 times, and the engine tries again after
+pauses of up to a minute for as long as the mapping exists; meanwhile the mapping has the condition `SourceUnavailable`
+with what the service said. Endpoints, regions and proxies of the environment (`AWS_ENDPOINT_URL` and the like) are not used.";
 
 /// All settings, in the order in which they are shown.
 pub(crate) const KEYS: &[Key] = &[
@@ -69,6 +103,13 @@ pub(crate) const KEYS: &[Key] = &[
         summary: "Names of this server that requests of the AWS API may use in their header Host, besides those of loopback",
         detail: "For a proxy or a container in front of it. Requests that name another host are refused, as are those that \
                  come from a page in a browser: a page can make a name of its own point to this machine.",
+    },
+    Key {
+        name: "connections",
+        default: "",
+        form: "LIST",
+        summary: "Which streams and queues of AWS are read, where they are reached, and as whom",
+        detail: CONNECTIONS,
     },
     Key {
         name: "ops_addr",

@@ -4,6 +4,7 @@
 //! file and the reference in `docs/configuration.md` all come from it, so that none of them can be forgotten.
 
 mod aws;
+mod connections;
 mod file;
 mod keys;
 mod problem;

@@ -1,6 +1,7 @@
 //! The settings as the server uses them, and the check of each.
 
 use super::aws::{self, KeysAt};
+use super::connections::{self, Connections};
 use super::keys::KEYS;
 use super::problem::{Origin, Problems};
 use super::resolve::Resolved;
@@ -36,6 +37,9 @@ pub(crate) struct ServerConfig {
     pub(crate) aws_keys: KeysAt,
     /// Names of this server that its requests may use, in lower case.
     pub(crate) aws_hosts: Vec<String>,
+    /// Which ARNs are reached where, and as whom.
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))]
+    pub(crate) connections: Connections,
     /// Where probes and metrics are served; a loopback address.
     pub(crate) ops_addr: Option<SocketAddr>,
     /// Whether lag is told of every shard.
@@ -78,6 +82,7 @@ impl ServerConfig {
             aws_addr: read.key("aws_addr", loopback_or_off),
             aws_keys: read.key("aws_keys", KeysAt::parse),
             aws_hosts: read.key("aws_hosts", aws::hosts),
+            connections: read.connections(),
             ops_addr: read.key("ops_addr", loopback_or_off),
             metrics_per_shard: read.key("metrics_per_shard", boolean),
             drain_timeout: read.key("drain_timeout", |t| {
@@ -119,6 +124,18 @@ impl Reader<'_> {
 }
 
 impl Reader<'_> {
+    /// More than one thing may be wrong with a list.
+    fn connections(&mut self) -> Connections {
+        let Some(key) = KEYS.iter().find(|key| key.is_list()) else {
+            return Connections::default();
+        };
+        let (text, origin) = self.resolved.value(key);
+        connections::parse(text).unwrap_or_else(|problems| {
+            problems.iter().for_each(|why| self.problems.at(&origin, why));
+            Connections::default()
+        })
+    }
+
     fn traces(&mut self) -> export::Settings {
         export::Settings::read(self.resolved.open_telemetry()).unwrap_or_else(|problems| {
             for export::Problem { variable, why } in problems {
@@ -388,6 +405,23 @@ mod tests {
                 "{line}\nwanted {origin} {text}"
             );
         }
+    }
+
+    #[cfg(feature = "aws")]
+    #[test]
+    fn connections_are_a_list_in_the_file_and_a_text_elsewhere() {
+        let file = "connections:\n  - match: arn:aws:sqs:*\n    endpoint_url: http://127.0.0.1:1\n";
+        let arn = "arn:aws:sqs:eu-west-1:123456789012:q";
+        let found = |config: ServerConfig| config.connections.find(arn).map(|(_, c)| c.is_local());
+        assert_eq!(found(read(Some(file), &[], &[]).unwrap()), Some(true));
+        let env = ("MILLSTREAM_CONNECTIONS", r#"[{"match": "*"}]"#);
+        assert_eq!(found(read(Some(file), &[env], &[]).unwrap()), Some(false));
+        assert_eq!(found(read(None, &[], &[("connections", "[]")]).unwrap()), None);
+        let wrong = "data_dir: x\nconnections:\n  - match: sqs\n    region: EU\n";
+        let problems = read(Some(wrong), &[], &[]).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].starts_with("millstream.yaml:2: connections[0].match: 'sqs' is not valid"));
+        assert!(problems[1].starts_with("millstream.yaml:2: connections[0].region: 'EU' is not valid"));
     }
 
     #[test]

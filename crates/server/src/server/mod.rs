@@ -197,6 +197,8 @@ fn assembly_options(config: &ServerConfig) -> AssemblyOptions {
     options.write_buffer_bytes = bytes(config.write_buffer);
     options.http.reach = config.http_targets;
     options.http.ca_file.clone_from(&config.http_ca_file);
+    #[cfg(feature = "aws")]
+    options.connections.clone_from(&config.connections);
     options
 }
 

@@ -35,6 +35,11 @@ const RULES: &[Rule] = &[
         &[],
     ),
     rule(
+        "millstream-sources",
+        &["millstream-ports", "millstream-types"],
+        &[],
+    ),
+    rule(
         "millstream-engine",
         &[
             "millstream-core",
@@ -62,6 +67,7 @@ const RULES: &[Rule] = &[
             "millstream-engine",
             "millstream-store",
             "millstream-broker",
+            "millstream-sources",
             "millstream-targets",
             "millstream-ports",
             "millstream-telemetry",

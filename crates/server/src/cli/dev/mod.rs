@@ -63,6 +63,9 @@ pub(crate) struct DevArgs {
     /// Never restart the function.
     #[arg(long, conflicts_with = "watch", help_heading = HEADING)]
     no_watch: bool,
+    /// Let connections lead away from this machine: to AWS, or to any other endpoint that is not local.
+    #[arg(long, help_heading = HEADING)]
+    allow_remote: bool,
     #[command(flatten)]
     settings: FunctionSettings,
     #[command(flatten)]
@@ -114,6 +117,9 @@ pub(crate) fn run(args: DevArgs) -> Result<u8, CliError> {
         ("log_level", "warn".to_owned()),
     ]);
     let (_, config) = args.server.0.read_with(defaults)?;
+    if !args.allow_remote {
+        stays_here(&config)?;
+    }
     let changes = match args.no_watch || watched.is_empty() {
         true => Changes::never(),
         false => Changes::of(&watched, &config.data_dir)?,
@@ -135,6 +141,30 @@ pub(crate) fn run(args: DevArgs) -> Result<u8, CliError> {
         Ok((Stopped::Deadline, _)) => Ok(exit::TIMEOUT),
         Err(e) => Err(CliError::failed("SERVER", e.to_string(), next(&e))),
     }
+}
+
+/// What is tried out must not meet what others rely on by accident.
+#[cfg(feature = "aws")]
+fn stays_here(config: &crate::config::ServerConfig) -> Result<(), CliError> {
+    let remote: Vec<&str> = config.connections.remote().map(|c| c.pattern()).collect();
+    if remote.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        format!(
+            "connections lead away from this machine: {}; allowed here are those with an endpoint_url of a loopback address \
+             or localhost",
+            remote.join(", ")
+        ),
+        "give them a local endpoint_url, or --allow-remote",
+    ))
+}
+
+#[cfg(not(feature = "aws"))]
+// The other build can fail.
+#[allow(clippy::unnecessary_wraps)]
+fn stays_here(_: &crate::config::ServerConfig) -> Result<(), CliError> {
+    Ok(())
 }
 
 impl DevArgs {

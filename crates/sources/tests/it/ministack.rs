@@ -1,0 +1,115 @@
+//! The server: ministack, from Python's index, on a free port of loopback.
+
+use millstream_ports::{QueueSource, Sources};
+use millstream_sources::{AwsSources, ConnectionSettings, Connections};
+use millstream_types::{Namespace, SourceArn};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Whose queues these are. The server takes the access key for it.
+pub(crate) const ACCOUNT: &str = "123456789012";
+/// How long a start may take on a busy machine, in steps.
+const STEPS: u32 = 600;
+const STEP: Duration = Duration::from_millis(100);
+
+/// A running server; it goes with this.
+pub(crate) struct Ministack {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    dir: TempDir,
+}
+
+impl Ministack {
+    pub(crate) fn start() -> Self {
+        // Somebody else may take the port before it does; then it is started again.
+        (0..5)
+            .find_map(|_| Self::try_start())
+            .expect("ministack does not start")
+    }
+
+    fn try_start() -> Option<Self> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let dir = TempDir::new().unwrap();
+        let child = Command::new(program())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", address.port().to_string())
+            .env("MINISTACK_HOST", "127.0.0.1")
+            .env("S3_DATA_DIR", dir.path())
+            .env("LOG_LEVEL", "ERROR")
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut started = Self { child, address, dir };
+        for _ in 0..STEPS {
+            if started.child.try_wait().unwrap().is_some() {
+                return None;
+            }
+            if TcpStream::connect(address).is_ok() {
+                return Some(started);
+            }
+            std::thread::sleep(STEP);
+        }
+        None
+    }
+
+    /// Sources that find the queues of this server.
+    pub(crate) fn sources(&self) -> AwsSources {
+        let keys = self.dir.path().join("keys");
+        let text = format!("[queues]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = secret\n");
+        std::fs::write(&keys, text).unwrap();
+        let settings = ConnectionSettings {
+            pattern: format!("arn:aws:sqs:*:{ACCOUNT}:*"),
+            endpoint_url: Some(format!("http://{}", self.address)),
+            credentials: Some(format!("file:{}#queues", keys.display())),
+            ..ConnectionSettings::default()
+        };
+        AwsSources::new(Connections::read(&[settings]).unwrap())
+    }
+
+    /// AWS's own client, as users have it.
+    pub(crate) fn client(&self) -> aws_sdk_sqs::Client {
+        let arn: SourceArn = arn("any");
+        let config = self.sources().connector().config(&arn).unwrap();
+        aws_sdk_sqs::Client::new(&config)
+    }
+}
+
+impl Drop for Ministack {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn arn(queue: &str) -> SourceArn {
+    format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{queue}")
+        .parse()
+        .unwrap()
+}
+
+pub(crate) async fn queue(sources: &AwsSources, name: &str) -> Arc<dyn QueueSource> {
+    sources.queue(&Namespace::default(), &arn(name)).await.unwrap()
+}
+
+fn program() -> PathBuf {
+    let python = std::env::var_os("MILLSTREAM_SERVERS_PYTHON").map(PathBuf::from);
+    let python = python.expect(
+        "MILLSTREAM_SERVERS_PYTHON names no Python: run `make test`, or eval \"$(make -s env)\" first",
+    );
+    let program = python.with_file_name("ministack");
+    assert!(
+        program.is_file(),
+        "{} is missing: run `make setup`",
+        program.display()
+    );
+    program
+}
