@@ -126,7 +126,7 @@ impl Assembly {
             journal: journal.clone(),
             ledger: journal,
             sources: sources.clone(),
-            destinations: Arc::new(broker.clone()),
+            destinations: sources.clone(),
             outbox: Arc::new(outbox),
             functions: Arc::new(functions),
         };
@@ -136,7 +136,7 @@ impl Assembly {
         let manager = Manager::new(ManagerPorts {
             catalog: Arc::new(catalog),
             sources: sources.clone(),
-            destinations: Arc::new(broker.clone()),
+            destinations: sources.clone(),
             clock,
             entropy,
             live: node.live(),

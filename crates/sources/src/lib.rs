@@ -4,6 +4,7 @@
 
 mod aws;
 mod connection;
+mod destinations;
 mod lambda;
 mod sqs;
 
@@ -12,4 +13,5 @@ pub use connection::{
     CONNECT_TIMEOUT, Connection, ConnectionProblem, ConnectionSettings, Connections, Connector, Fault,
     FaultKind, MAX_ATTEMPTS, MAX_CONNECTIONS, OPERATION_TIMEOUT, READ_TIMEOUT,
 };
+pub use destinations::AwsDestinations;
 pub use lambda::LambdaFunctions;
