@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // in a test a panic is the report
 
+mod destinations;
 mod ministack;
 mod queues;
