@@ -12,6 +12,7 @@ mod cli;
 mod client;
 mod collector;
 mod completion;
+mod connections;
 mod dev;
 mod docs;
 mod drain;
