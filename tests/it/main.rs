@@ -7,6 +7,7 @@
 
 mod apply;
 mod aws;
+mod aws_lambda;
 mod cli;
 mod client;
 mod collector;

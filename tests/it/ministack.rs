@@ -94,12 +94,37 @@ impl Ministack {
         }
     }
 
+    /// A server of ours that finds everything of the account here: queues, topics, functions, and buckets.
+    pub(crate) fn settings_of_all(&self) -> Settings {
+        let url = &self.url;
+        let connections = format!(
+            "[{{match: 'arn:aws:*:{ACCOUNT}:*', endpoint_url: '{url}', credentials: 'env:QUEUES'}}, \
+             {{match: 'arn:aws:s3:::*', region: us-east-1, endpoint_url: '{url}', credentials: 'env:QUEUES'}}, \
+             {{match: 'arn:aws:lambda:*', region: us-east-1, endpoint_url: '{url}', credentials: 'env:QUEUES'}}]"
+        );
+        let mut settings = self.settings();
+        settings.env[0].1 = connections;
+        settings
+    }
+
     /// Does something to a queue with AWS's client; what was said of it. See `tests/python/sqs.py`.
     ///
     /// # Panics
     /// If it fails, with all that it said.
     pub(crate) async fn sqs(&self, arguments: &[&str]) -> Vec<Value> {
-        let output = self.command(arguments).output();
+        Self::run(self.command(arguments), arguments).await
+    }
+
+    /// Makes or reads what else there is, with AWS's clients; what was said. See `tests/python/aws_things.py`.
+    ///
+    /// # Panics
+    /// If it fails, with all that it said.
+    pub(crate) async fn things(&self, arguments: &[&str]) -> Vec<Value> {
+        Self::run(self.script("aws_things.py", arguments), arguments).await
+    }
+
+    async fn run(mut command: Command, arguments: &[&str]) -> Vec<Value> {
+        let output = command.output();
         let output = timeout(3 * SOON, output)
             .await
             .expect("it takes too long")
@@ -117,12 +142,16 @@ impl Ministack {
 
     /// The same, yet to be started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.script("sqs.py", arguments)
+    }
+
+    fn script(&self, script: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(python());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
         }
         command
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/sqs.py"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script))
             .args([&self.url, ACCOUNT])
             .args(arguments)
             .env("HOME", self.dir.path())

@@ -18,7 +18,7 @@ use millstream_store::schema::Key;
 use millstream_store::{Durability, Guard, GuardedError};
 use millstream_types::arn::LOCAL_ACCOUNT;
 use millstream_types::durable::OutboxEntry;
-use millstream_types::{Namespace, QueueName, SourceArn, StreamName};
+use millstream_types::{DestinationArn, DestinationKind, Namespace, QueueName, StreamName};
 use std::sync::Arc;
 
 /// How often a delivery follows a stream that is being resharded under it.
@@ -29,21 +29,30 @@ impl Destinations for Broker {
     async fn destination(
         &self,
         namespace: &Namespace,
-        arn: &SourceArn,
+        arn: &DestinationArn,
     ) -> Result<Arc<dyn Destination>, DeliverError> {
         let refused = |why: String| DeliverError::Refused {
             destination: arn.to_string(),
             why,
         };
-        if arn.account() != LOCAL_ACCOUNT || arn.is_consumer() {
-            return Err(refused(
-                "this build delivers to streams and queues of its own broker (account 000000000000)".into(),
-            ));
+        if arn.account() != LOCAL_ACCOUNT {
+            return Err(refused(format!(
+                "no connection serves it: add one to `connections` of the server's configuration whose `match` fits it; \
+                 without one, only standard queues and streams of the built-in broker (account {LOCAL_ACCOUNT}) take documents"
+            )));
         }
-        if arn.kind().is_queue() {
-            let name = QueueName::new(arn.resource_name()).map_err(|e| refused(e.to_string()))?;
-            let found = QueueDestination::find(self.queues(), namespace, name, arn.as_str())?;
-            return Ok(Arc::new(found));
+        match arn.kind() {
+            DestinationKind::Queue { .. } => {
+                let name = QueueName::new(arn.resource_name()).map_err(|e| refused(e.to_string()))?;
+                let found = QueueDestination::find(self.queues(), namespace, name, arn.as_str())?;
+                return Ok(Arc::new(found));
+            }
+            DestinationKind::Stream => {}
+            DestinationKind::Topic { .. } | DestinationKind::TableStream | DestinationKind::Bucket => {
+                return Err(refused(
+                    "the built-in broker has standard queues and streams only".into(),
+                ));
+            }
         }
         let name = StreamName::new(arn.resource_name()).map_err(|e| refused(e.to_string()))?;
         self.inner

@@ -43,6 +43,25 @@ pub fn failure_document(discard: &Discard) -> Bytes {
     document.into()
 }
 
+/// A document of [`failure_document`] that carries the records too: `payload` as a JSON string, behind the version.
+#[must_use]
+pub fn with_payload(document: &[u8], payload: &[u8]) -> Bytes {
+    // Within a JSON text this can only be the member: in a value its quotes would be escaped.
+    const BEFORE: &[u8] = br#""version":"1.0","#;
+    let found = document.windows(BEFORE.len()).position(|w| w == BEFORE);
+    let Some((head, tail)) = found.and_then(|at| document.split_at_checked(at + BEFORE.len())) else {
+        return Bytes::copy_from_slice(document);
+    };
+    // A quote or two for each value of the payload is escaped.
+    let mut out = Vec::with_capacity(document.len() + payload.len() + payload.len() / 8);
+    out.extend_from_slice(head);
+    out.extend_from_slice(br#""payload":"#);
+    write_string(&String::from_utf8_lossy(payload), &mut out);
+    out.push(b',');
+    out.extend_from_slice(tail);
+    out.into()
+}
+
 /// `,"timeWindowInfo":{…}`.
 fn window_info(window: &DiscardWindow) -> String {
     format!(
@@ -234,6 +253,23 @@ mod tests {
         );
         assert!(document.ends_with(info), "{document}");
         assert_eq!(records_of(document.as_bytes()), 0);
+    }
+
+    #[test]
+    fn a_payload_is_one_string_between_version_and_time() {
+        let payload = br#"{"Records":[{"data":"a\"b"}]}"#;
+        let plain = failure_document(&discard(DiscardCondition::RecordAgeExceeded, None));
+        let with = with_payload(&plain, payload);
+        let expected = String::from_utf8(plain.to_vec()).unwrap().replacen(
+            r#""version":"1.0","#,
+            r#""version":"1.0","payload":"{\"Records\":[{\"data\":\"a\\\"b\"}]}","#,
+            1,
+        );
+        assert_eq!(with, expected);
+        let read: serde_json::Value = serde_json::from_slice(&with).unwrap();
+        assert_eq!(read["payload"].as_str().unwrap().as_bytes(), payload);
+        assert_eq!(records_of(&with), 3);
+        assert_eq!(with_payload(b"none of ours", payload), "none of ours");
     }
 
     #[test]

@@ -10,21 +10,24 @@ use crate::posts::Posts;
 use crate::task::{Owned, Timer};
 use futures::future::join_all;
 use millstream_core::delivery;
-use millstream_core::failure_document::records_of;
+use millstream_core::failure_document::{records_of, with_payload};
 use millstream_core::mutant::{self, Mutant};
 use millstream_core::restart::{RestartPolicy, Restarts};
 use millstream_ports::{DeliverError, Delivery};
 use millstream_types::durable::{DeliveryEnd, DeliveryState, OutboxEntry};
 use millstream_types::ids::DiscardId;
-use millstream_types::{Mono, Namespace, SourceArn};
+use millstream_types::{DestinationArn, Mono, Namespace};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Documents on their way at once; also the page that is read from the outbox.
 const PAGE: usize = 64;
+/// Of these, documents with payloads: each may take some 12 MiB of memory.
+const PAYLOADS: usize = 4;
 
-type DestinationKey = (Namespace, SourceArn);
+type DestinationKey = (Namespace, DestinationArn);
 
 /// What the courier is told.
 pub(crate) enum CourierMsg {
@@ -164,6 +167,7 @@ async fn sweep(context: &Context, mut resting: Vec<DestinationKey>) -> Swept {
         unreadable: None,
     };
     let mut after: Option<DiscardId> = None;
+    let payloads = Semaphore::new(PAYLOADS);
     loop {
         let page = match context.ports.outbox.pending(after, PAGE).await {
             Ok(page) => page,
@@ -175,8 +179,8 @@ async fn sweep(context: &Context, mut resting: Vec<DestinationKey>) -> Swept {
         let Some(last) = page.last() else { return swept };
         after = Some(last.discard);
         let due = page.iter().filter(|entry| !resting.contains(&key(entry)));
-        let results =
-            join_all(due.map(|entry| async move { (key(entry), delivered(context, entry).await) })).await;
+        let deliveries = due.map(|entry| async { (key(entry), delivered(context, entry, &payloads).await) });
+        let results = join_all(deliveries).await;
         for (destination, result) in results {
             match result {
                 Ok(()) => *swept.delivered.entry(destination).or_default() += 1,
@@ -199,11 +203,12 @@ fn key(entry: &OutboxEntry) -> DestinationKey {
 async fn delivered(
     context: &Context,
     entry: &OutboxEntry,
+    room: &Semaphore,
 ) -> Result<(), (DeliverError, Option<DeliveryEnd>)> {
     let outbox = &context.ports.outbox;
     // A state that cannot be read only makes the patience longer.
     let before = outbox.state(entry.discard).await.unwrap_or_default();
-    match deliver(context, entry).await {
+    match deliver(context, entry, room).await {
         Ok(delivery) => {
             let state = delivery::delivered(before, context.now().wall);
             match (delivery, noted(context, entry, &state).await) {
@@ -246,7 +251,7 @@ async fn noted(context: &Context, entry: &OutboxEntry, state: &DeliveryState) ->
     })
 }
 
-async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<Delivery, DeliverError> {
+async fn deliver(context: &Context, entry: &OutboxEntry, room: &Semaphore) -> Result<Delivery, DeliverError> {
     if mutant::on(Mutant::SettledBeforeDelivered) {
         let _too_early = context.ports.outbox.settle(entry.discard).await;
     }
@@ -255,5 +260,22 @@ async fn deliver(context: &Context, entry: &OutboxEntry) -> Result<Delivery, Del
         .destinations
         .destination(&entry.namespace, &entry.destination)
         .await?;
-    destination.deliver(entry).await
+    if !destination.wants_payload() {
+        return destination.deliver(entry).await;
+    }
+    // It is closed by nobody.
+    let _room = room.acquire().await.ok();
+    let payload = context.ports.outbox.payload(entry.discard).await;
+    let payload = payload.map_err(|e| DeliverError::Unavailable {
+        destination: entry.destination.to_string(),
+        why: e.to_string(),
+    })?;
+    let Some(payload) = payload else {
+        return destination.deliver(entry).await;
+    };
+    let whole = OutboxEntry {
+        document: with_payload(&entry.document, &payload),
+        ..entry.clone()
+    };
+    destination.deliver(&whole).await
 }

@@ -107,12 +107,13 @@ impl Assembly {
         let functions = Factory::new(in_process, options.pools.clone())
             .map_err(StartError::Thread)?
             .with_http(options.http.clone());
+        let elsewhere = Elsewhere::of(&options)?;
+        let functions = elsewhere.functions(functions);
         let node = NodeOptions {
             byte_budget: options.byte_budget,
             delivery: options.delivery,
         };
         let keep = options.keep_discards;
-        let elsewhere = Elsewhere::of(&options)?;
         let (db, catalog) = open(options).await?;
         let broker = Broker::open(db.clone(), clock.clone(), entropy.clone()).await?;
         let sources = Arc::new(Routed::new(broker.clone(), elsewhere));
@@ -125,7 +126,7 @@ impl Assembly {
             journal: journal.clone(),
             ledger: journal,
             sources: sources.clone(),
-            destinations: Arc::new(broker.clone()),
+            destinations: sources.clone(),
             outbox: Arc::new(outbox),
             functions: Arc::new(functions),
         };
@@ -135,7 +136,7 @@ impl Assembly {
         let manager = Manager::new(ManagerPorts {
             catalog: Arc::new(catalog),
             sources: sources.clone(),
-            destinations: Arc::new(broker.clone()),
+            destinations: sources.clone(),
             clock,
             entropy,
             live: node.live(),

@@ -7,7 +7,7 @@ use crate::mapping::MappingSettings;
 use crate::running::Running;
 use bytes::Bytes;
 use millstream_targets::{Batch, BoxError, InProcess, JsonEvent, Response};
-use millstream_types::{FunctionName, HttpTarget, Namespace, QueueSpec, StreamSpec, Target};
+use millstream_types::{FunctionName, HttpTarget, LambdaTarget, Namespace, QueueSpec, StreamSpec, Target};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ enum Declares {
     Closure(Register),
     /// A server at this URL.
     Server(String),
+    /// A function of AWS Lambda of this name.
+    Lambda(String),
 }
 
 /// What a program wants there to be. What exists is kept: streams with their records, queues with their messages, mappings with their
@@ -103,6 +105,13 @@ impl Builder {
     /// called is [`AssemblyOptions::http`].
     pub fn http_function(self, name: impl Into<String>, url: impl Into<String>) -> Self {
         self.declare(name.into(), Declares::Server(url.into()))
+    }
+
+    /// Declares a function of AWS Lambda as a function here: `lambda` is its name or ARN, whole or in part, with `:VERSION` or
+    /// `:ALIAS` if wanted, and is sent to Lambda as it is; otherwise as [`Builder::function`]. Where it is called, and as
+    /// whom, is said by the connections of [`AssemblyOptions`].
+    pub fn lambda_function(self, name: impl Into<String>, lambda: impl Into<String>) -> Self {
+        self.declare(name.into(), Declares::Lambda(lambda.into()))
     }
 
     fn declare(mut self, name: String, declares: Declares) -> Self {
@@ -191,6 +200,9 @@ impl Builder {
             let target = match &declares {
                 Declares::Closure(_) => Target::InProcess,
                 Declares::Server(url) => Target::Http(HttpTarget { url: url.clone() }),
+                Declares::Lambda(function) => Target::Lambda(LambdaTarget {
+                    function: function.clone(),
+                }),
             };
             let name = declared.function(&name, target, settings, &mut problems);
             if let (Some(name), Declares::Closure(register)) = (name, declares) {

@@ -1,8 +1,9 @@
 //! What a program declares about a mapping. Defaults are AWS's, but for the starting position.
 
+use millstream_types::destination::InvalidDestination;
 use millstream_types::{
-    FilterCriteria, FunctionName, MappingSpec, OnUnmatched, QueueName, SourceArn, StartingPosition,
-    StreamName, Wall,
+    DestinationArn, FilterCriteria, FunctionName, MappingSpec, OnUnmatched, QueueName, SourceArn,
+    StartingPosition, StreamName, Wall,
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,6 +32,7 @@ pub struct MappingSettings {
 enum Failures {
     Stream(String),
     Queue(String),
+    Arn(String),
 }
 
 impl MappingSettings {
@@ -205,6 +207,14 @@ impl MappingSettings {
         self
     }
 
+    /// As [`MappingSettings::on_failure`], but what this ARN names gets the documents: a standard queue, a standard topic or
+    /// a bucket that one of the [connections](crate::AssemblyOptions) serves.
+    #[must_use]
+    pub fn on_failure_arn(mut self, arn: impl Into<String>) -> Self {
+        self.on_failure = Some(Failures::Arn(arn.into()));
+        self
+    }
+
     /// The settings with their names checked; what is wrong is added to `problems`. Ranges are the engine's to
     /// check.
     pub(crate) fn spec(&self, mapping: &str, problems: &mut Vec<String>) -> Option<MappingSpec> {
@@ -222,10 +232,16 @@ impl MappingSettings {
         };
         let on_failure = match &self.on_failure {
             None => Ok(None),
-            Some(Failures::Stream(name)) => stream(name).map(Some),
-            Some(Failures::Queue(name)) => queue(name).map(Some),
+            Some(Failures::Stream(name)) => stream(name)
+                .map(|arn| Some(arn.into()))
+                .map_err(|e| e.to_string()),
+            Some(Failures::Queue(name)) => queue(name).map(|arn| Some(arn.into())).map_err(|e| e.to_string()),
+            Some(Failures::Arn(arn)) => arn
+                .parse()
+                .map(Some)
+                .map_err(|e: InvalidDestination| e.to_string()),
         };
-        match (source, function, on_failure.map_err(|e| e.to_string())) {
+        match (source, function, on_failure) {
             (Ok(source), Ok(function), Ok(on_failure)) => Some(self.with(source, function, on_failure)),
             (source, function, on_failure) => {
                 let wrong = [source.err(), function.err(), on_failure.err()];
@@ -240,7 +256,12 @@ impl MappingSettings {
         }
     }
 
-    fn with(&self, source: SourceArn, function: FunctionName, on_failure: Option<SourceArn>) -> MappingSpec {
+    fn with(
+        &self,
+        source: SourceArn,
+        function: FunctionName,
+        on_failure: Option<DestinationArn>,
+    ) -> MappingSpec {
         // A stream that is not told otherwise is read from its beginning; a start set for a queue is refused later.
         let start = match self.start {
             None if !source.kind().is_queue() => Some(StartingPosition::TrimHorizon),

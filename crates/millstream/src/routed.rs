@@ -4,8 +4,11 @@ use crate::assembly::AssemblyOptions;
 use crate::error::StartError;
 use async_trait::async_trait;
 use millstream_broker::Broker;
-use millstream_ports::{QueueSource, SourceError, Sources, StreamSource};
-use millstream_types::{Namespace, SourceArn};
+use millstream_ports::{
+    DeliverError, Destination, Destinations, QueueSource, SourceError, Sources, StreamSource,
+};
+use millstream_targets::Factory;
+use millstream_types::{DestinationArn, Namespace, SourceArn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +16,8 @@ use std::time::Duration;
 pub(crate) struct Elsewhere {
     #[cfg(feature = "aws")]
     aws: millstream_sources::AwsSources,
+    #[cfg(feature = "aws")]
+    destinations: millstream_sources::AwsDestinations,
 }
 
 impl Elsewhere {
@@ -25,7 +30,8 @@ impl Elsewhere {
         let missing = options.connections.missing_credentials();
         if missing.is_empty() {
             let aws = millstream_sources::AwsSources::new(options.connections.clone());
-            return Ok(Self { aws });
+            let destinations = millstream_sources::AwsDestinations::new(Arc::clone(aws.connector()));
+            return Ok(Self { aws, destinations });
         }
         let texts = missing.iter().map(ToString::to_string).collect();
         Err(StartError::Connections(crate::error::Invalid(texts)))
@@ -39,6 +45,20 @@ impl Elsewhere {
         Ok(Self {})
     }
 
+    /// Functions that are called elsewhere.
+    #[cfg(feature = "aws")]
+    pub(crate) fn functions(&self, factory: Factory) -> Factory {
+        let connector = Arc::clone(self.aws.connector());
+        factory.with_lambda(Arc::new(millstream_sources::LambdaFunctions::new(connector)))
+    }
+
+    /// None: the factory says so.
+    #[cfg(not(feature = "aws"))]
+    #[allow(clippy::unused_self)]
+    pub(crate) fn functions(&self, factory: Factory) -> Factory {
+        factory
+    }
+
     #[cfg(feature = "aws")]
     fn serving(&self, arn: &SourceArn) -> Option<&dyn Sources> {
         self.aws.serves(arn).then_some(&self.aws)
@@ -49,9 +69,20 @@ impl Elsewhere {
     fn serving(&self, _: &SourceArn) -> Option<&dyn Sources> {
         None
     }
+
+    #[cfg(feature = "aws")]
+    fn taking(&self, arn: &DestinationArn) -> Option<&dyn Destinations> {
+        self.destinations.serves(arn).then_some(&self.destinations)
+    }
+
+    #[cfg(not(feature = "aws"))]
+    #[allow(clippy::unused_self)]
+    fn taking(&self, _: &DestinationArn) -> Option<&dyn Destinations> {
+        None
+    }
 }
 
-/// All sources there are.
+/// All sources and failure destinations there are.
 pub(crate) struct Routed {
     broker: Broker,
     elsewhere: Elsewhere,
@@ -105,5 +136,17 @@ impl Sources for Routed {
         arn: &SourceArn,
     ) -> Result<Arc<dyn QueueSource>, SourceError> {
         self.of(arn).queue(namespace, arn).await
+    }
+}
+
+#[async_trait]
+impl Destinations for Routed {
+    async fn destination(
+        &self,
+        namespace: &Namespace,
+        arn: &DestinationArn,
+    ) -> Result<Arc<dyn Destination>, DeliverError> {
+        let taking = self.elsewhere.taking(arn).unwrap_or(&self.broker);
+        taking.destination(namespace, arn).await
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use millstream_types::durable::OutboxEntry;
-use millstream_types::{Namespace, SourceArn};
+use millstream_types::{DestinationArn, Namespace};
 use std::sync::Arc;
 
 /// How a delivery ended.
@@ -38,7 +38,13 @@ pub enum DeliverError {
 /// Takes failure documents.
 #[async_trait]
 pub trait Destination: Send + Sync + 'static {
-    /// Delivers one document, identified by its discard's id so that a repetition can be told.
+    /// Whether documents are to carry the records too, and not only what is told of them (semantics, section 9).
+    fn wants_payload(&self) -> bool {
+        false
+    }
+
+    /// Delivers one document, identified by its discard's id so that a repetition can be told; with the payload where
+    /// that is [wanted](Destination::wants_payload) and still there.
     ///
     /// # Errors
     /// Any [`DeliverError`].
@@ -56,6 +62,6 @@ pub trait Destinations: Send + Sync + 'static {
     async fn destination(
         &self,
         namespace: &Namespace,
-        arn: &SourceArn,
+        arn: &DestinationArn,
     ) -> Result<Arc<dyn Destination>, DeliverError>;
 }

@@ -1,6 +1,7 @@
 //! Where the owner of a shard makes its progress durable.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use millstream_types::durable::{
     DeliveryState, Discard, LedgerEntry, OutboxEntry, QueueAttempt, ShardRecord,
@@ -90,6 +91,12 @@ pub trait Outbox: Send + Sync + 'static {
     /// # Errors
     /// Any [`JournalError`].
     async fn note(&self, discard: DiscardId, state: &DeliveryState) -> Result<(), JournalError>;
+
+    /// The event that carries the records of a discard, for destinations that want them too; none if it is gone.
+    ///
+    /// # Errors
+    /// Any [`JournalError`].
+    async fn payload(&self, discard: DiscardId) -> Result<Option<Bytes>, JournalError>;
 
     /// Resolves when documents may have been added since the last call.
     async fn added(&self);

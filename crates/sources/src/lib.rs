@@ -10,6 +10,8 @@ mod dynamodb;
 mod kinesis;
 mod pace;
 mod polled;
+mod destinations;
+mod lambda;
 mod sqs;
 
 pub use aws::AwsSources;
@@ -20,3 +22,5 @@ pub use connection::{
 pub use dynamodb::DynamoDbStreams;
 pub use kinesis::Kinesis;
 pub use polled::SharedShards;
+pub use destinations::AwsDestinations;
+pub use lambda::LambdaFunctions;

@@ -5,6 +5,7 @@ use crate::db::{Batch, Db};
 use crate::rows::{off_runtime, read_rows};
 use crate::schema::{Key, Range, Table};
 use async_trait::async_trait;
+use bytes::Bytes;
 use millstream_ports::{Discards, Durability, JournalError, Outbox};
 use millstream_types::durable::{DeliveryEnd, DeliveryState, Discard, OutboxEntry};
 use millstream_types::ids::DiscardId;
@@ -85,6 +86,11 @@ impl Outbox for OutboxStore {
         written.map_err(|e| unavailable(e.to_string()))
     }
 
+    async fn payload(&self, discard: DiscardId) -> Result<Option<Bytes>, JournalError> {
+        let db = self.db.clone();
+        off_runtime(move || Ok(stored(&db, discard)?.map(|discard| discard.payload))).await
+    }
+
     async fn added(&self) {
         self.added.notified().await;
     }
@@ -128,6 +134,16 @@ fn place(db: &Db, id: DiscardId) -> Result<Option<Key>, StoreError> {
     }
 }
 
+fn stored(db: &Db, id: DiscardId) -> Result<Option<Discard>, StoreError> {
+    let Some(key) = place(db, id)?.map(|key| key.encode()) else {
+        return Ok(None);
+    };
+    let value = db
+        .get(&key)?
+        .ok_or_else(|| Damaged::at(&key, "the index names it, but it is not there"))?;
+    Ok(Some(decode(&key, &value)?))
+}
+
 #[async_trait]
 impl Discards for DiscardStore {
     async fn list(
@@ -151,17 +167,7 @@ impl Discards for DiscardStore {
 
     async fn get(&self, namespace: &Namespace, id: DiscardId) -> Result<Option<Discard>, JournalError> {
         let (db, namespace) = (self.db.clone(), namespace.clone());
-        off_runtime(move || {
-            let Some(key) = place(&db, id)?.map(|key| key.encode()) else {
-                return Ok(None);
-            };
-            let value = db
-                .get(&key)?
-                .ok_or_else(|| Damaged::at(&key, "the index names it, but it is not there"))?;
-            let discard: Discard = decode(&key, &value)?;
-            Ok(Some(discard).filter(|discard| discard.namespace == namespace))
-        })
-        .await
+        off_runtime(move || Ok(stored(&db, id)?.filter(|discard| discard.namespace == namespace))).await
     }
 
     async fn delivery(&self, id: DiscardId) -> Result<Option<DeliveryState>, JournalError> {

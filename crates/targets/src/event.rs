@@ -108,9 +108,7 @@ impl Event {
 
     /// The trace in AWS's form.
     fn amazon_trace_id(&self) -> Option<String> {
-        self.trace
-            .as_ref()
-            .and_then(|trace| amazon_trace_id(&trace.traceparent))
+        self.trace.as_ref().and_then(TraceContext::amazon_trace_id)
     }
 }
 
@@ -126,19 +124,6 @@ pub(crate) fn since_epoch_ms(deadline: Instant) -> u64 {
     let at = SystemTime::now() + deadline.saturating_duration_since(Instant::now());
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// `00-<32 hex>-<16 hex>-<flags>` as `Root=1-<8>-<24>;Parent=<16>;Sampled=<0|1>`.
-fn amazon_trace_id(traceparent: &str) -> Option<String> {
-    let mut parts = traceparent.split('-');
-    let (_version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |text: &str, len| text.len() == len && text.bytes().all(|c| c.is_ascii_hexdigit());
-    if !(hex(trace, 32) && hex(parent, 16) && hex(flags, 2)) {
-        return None;
-    }
-    let sampled = u8::from_str_radix(flags, 16).ok()? & 1;
-    let (time, rest) = trace.split_at_checked(8)?;
-    Some(format!("Root=1-{time}-{rest};Parent={parent};Sampled={sampled}"))
 }
 
 #[cfg(test)]
@@ -163,25 +148,6 @@ pub(crate) mod tests {
                 epoch: Epoch(7),
                 incarnation: Incarnation::from_random(2),
             }),
-        }
-    }
-
-    #[test]
-    fn trace_contexts_are_translated() {
-        let id = "0af7651916cd43dd8448eb211c80319c";
-        for (text, expected) in [
-            (
-                format!("00-{id}-b7ad6b7169203331-01"),
-                Some("Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1"),
-            ),
-            (
-                format!("00-{id}-b7ad6b7169203331-02"),
-                Some("Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=0"),
-            ),
-            (format!("00-{id}-b7-01"), None),
-            ("".to_owned(), None),
-        ] {
-            assert_eq!(amazon_trace_id(&text).as_deref(), expected, "{text}");
         }
     }
 

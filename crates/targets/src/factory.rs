@@ -2,6 +2,7 @@
 
 use crate::http::{HttpInvoker, HttpOptions, Tls};
 use crate::in_process::{ClosureInvoker, InProcess};
+use crate::limited::Limited;
 use crate::process::{Plan, PoolOptions, ProcessInvoker, Spawner};
 use millstream_ports::{InvokeFactory, Invoker};
 use millstream_types::{Function, Target};
@@ -18,6 +19,7 @@ pub struct Factory {
     options: PoolOptions,
     http: HttpOptions,
     tls: Tls,
+    lambda: Option<Arc<dyn InvokeFactory>>,
 }
 
 impl Factory {
@@ -32,6 +34,7 @@ impl Factory {
             options,
             http: HttpOptions::default(),
             tls: Tls::default(),
+            lambda: None,
         })
     }
 
@@ -40,6 +43,15 @@ impl Factory {
     pub fn with_http(self, http: HttpOptions) -> Self {
         let tls = Tls::new(http.ca_file.clone());
         Self { http, tls, ..self }
+    }
+
+    /// Serves functions of Lambda with the invokers of `lambda`, which need not look at how many run at once.
+    #[must_use]
+    pub fn with_lambda(self, lambda: Arc<dyn InvokeFactory>) -> Self {
+        Self {
+            lambda: Some(lambda),
+            ..self
+        }
     }
 }
 
@@ -59,6 +71,17 @@ impl InvokeFactory for Factory {
             Target::Http(target) => {
                 let invoker = HttpInvoker::new(function, target, &self.http, &self.tls)?;
                 Ok(Arc::new(invoker))
+            }
+            Target::Lambda(target) => {
+                let lambda = self.lambda.as_ref().ok_or_else(|| {
+                    format!(
+                        "function {} is {} of AWS Lambda, which this program was built without: build it with the \
+                         feature `aws`, or give the function another target",
+                        function.name, target.function
+                    )
+                })?;
+                let invoker = lambda.invoker(function)?;
+                Ok(Arc::new(Limited::new(invoker, function.spec.concurrency)))
             }
             Target::Process(target) => {
                 let plan = Plan::new(function, target)?;

@@ -1,5 +1,6 @@
 //! How functions are reached: closures of the embedding program (`in-process`), child processes that speak the
-//! Lambda Runtime API (`process`), and servers that take the event as a POST (`http`).
+//! Lambda Runtime API (`process`), and servers that take the event as a POST (`http`). Functions of AWS Lambda
+//! (`lambda`) are called by an adapter of their own that the factory is given, so that nobody has to build the AWS SDK.
 //!
 //! A target tells what happened to one attempt ([`millstream_types::Outcome`]); what that means for the batch
 //! is the engine's verdict. Two rules hold for every target here:
@@ -16,6 +17,7 @@ mod event;
 mod factory;
 mod http;
 mod in_process;
+mod limited;
 mod places;
 mod process;
 mod text;

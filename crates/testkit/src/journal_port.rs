@@ -2,6 +2,7 @@
 
 use crate::journal::{JournalState, Write};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
@@ -199,6 +200,10 @@ impl Outbox for MemoryJournal {
         }
         self.with(|s| s.deliveries.insert(discard, state.clone()));
         Ok(())
+    }
+
+    async fn payload(&self, discard: DiscardId) -> Result<Option<Bytes>, JournalError> {
+        self.available(|s| s.discards().find(|d| d.id == discard).map(|d| d.payload.clone()))
     }
 
     async fn added(&self) {

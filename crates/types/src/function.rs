@@ -54,6 +54,8 @@ pub enum Target {
     Process(ProcessTarget),
     /// A server that takes each event as the body of a POST.
     Http(HttpTarget),
+    /// A function of AWS Lambda, or of what speaks its protocol.
+    Lambda(LambdaTarget),
 }
 
 impl Target {
@@ -64,6 +66,7 @@ impl Target {
             Self::InProcess => "in_process",
             Self::Process(_) => "process",
             Self::Http(_) => "http",
+            Self::Lambda(_) => "lambda",
         }
     }
 }
@@ -92,6 +95,13 @@ pub struct HttpTarget {
     pub url: String,
 }
 
+/// A function of AWS Lambda that is called by its `Invoke` API and waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LambdaTarget {
+    /// What names it, exactly as it was given: see [`crate::lambda::LambdaName`].
+    pub function: String,
+}
+
 /// The `AWS::Lambda` ARN of a function of this system.
 #[must_use]
 pub fn function_arn(name: &FunctionName) -> String {
@@ -114,6 +124,7 @@ mod tests {
             memory_mb: 128,
         };
         let url = "http://127.0.0.1:8080/events".to_owned();
+        let function = "orders:live".to_owned();
         for (stored, target) in [
             (r#""in_process""#, Target::InProcess),
             (
@@ -123,6 +134,10 @@ mod tests {
             (
                 r#"{"http":{"url":"http://127.0.0.1:8080/events"}}"#,
                 Target::Http(HttpTarget { url }),
+            ),
+            (
+                r#"{"lambda":{"function":"orders:live"}}"#,
+                Target::Lambda(LambdaTarget { function }),
             ),
         ] {
             assert_eq!(serde_json::from_str::<Target>(stored).unwrap(), target);

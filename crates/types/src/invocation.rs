@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Longest response of a function, in bytes, as Lambda has it: 6 MiB and 100 bytes.
+pub const MAX_RESPONSE: usize = 6_291_556;
+/// Longest [`FunctionError::error_type`], in bytes.
+const MAX_ERROR_TYPE: usize = 256;
+/// Longest [`FunctionError::message`], in bytes.
+const MAX_ERROR_MESSAGE: usize = 4_096;
+
 /// One attempt of one batch, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Invocation {
@@ -110,6 +117,37 @@ pub struct FunctionError {
     pub message: String,
 }
 
+impl FunctionError {
+    /// An error whose texts are cut to their limits, each at a character.
+    #[must_use]
+    pub fn new(kind: FunctionErrorKind, error_type: &str, message: &str) -> Self {
+        Self {
+            kind,
+            error_type: cut(error_type, MAX_ERROR_TYPE).to_owned(),
+            message: cut(message, MAX_ERROR_MESSAGE).to_owned(),
+        }
+    }
+
+    /// The error of a response of `length` bytes, beyond [`MAX_RESPONSE`].
+    #[must_use]
+    pub fn response_too_large(length: u64) -> Self {
+        let message = format!(
+            "Response payload size ({length} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."
+        );
+        Self::new(
+            FunctionErrorKind::ResponseTooLarge,
+            "Function.ResponseSizeTooLarge",
+            &message,
+        )
+    }
+}
+
+/// `text` cut at a character to at most `max` bytes.
+#[must_use]
+pub fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
 /// The ways in which a function can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FunctionErrorKind {
@@ -142,4 +180,22 @@ pub struct ResponseContext {
     pub executed_version: String,
     /// `Unhandled` if the invocation failed, none if it returned a partial failure.
     pub function_error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        for (text, max, expected) in [("abc", 5, "abc"), ("abc", 2, "ab"), ("aäb", 2, "a"), ("", 0, "")] {
+            assert_eq!(cut(text, max), expected, "{text} at {max}");
+        }
+    }
+
+    #[test]
+    fn errors_are_bounded() {
+        let e = FunctionError::new(FunctionErrorKind::Raised, &"t".repeat(300), &"ä".repeat(4_000));
+        assert_eq!((e.error_type.len(), e.message.len()), (256, 4_096));
+    }
 }

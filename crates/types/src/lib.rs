@@ -6,11 +6,13 @@
 pub mod applied;
 pub mod arn;
 pub mod commit;
+pub mod destination;
 pub mod durable;
 pub mod filter;
 pub mod function;
 pub mod ids;
 pub mod invocation;
+pub mod lambda;
 pub mod lease;
 pub mod mapping;
 pub mod message;
@@ -24,8 +26,9 @@ pub mod time;
 
 pub use applied::Applied;
 pub use arn::SourceArn;
+pub use destination::{DestinationArn, DestinationKind};
 pub use filter::{FilterCriteria, OnUnmatched};
-pub use function::{Function, FunctionSpec, HttpTarget, ProcessTarget, Target};
+pub use function::{Function, FunctionSpec, HttpTarget, LambdaTarget, ProcessTarget, Target};
 pub use ids::{
     FunctionName, Incarnation, MappingId, MappingName, Namespace, QueueName, RequestId, ShardId, StreamName,
 };

@@ -2,8 +2,8 @@
 
 use crate::arn::SourceKind;
 use crate::{
-    Applied, FilterCriteria, FunctionName, MappingId, MappingName, Namespace, Position, ShardId, SourceArn,
-    Tags, Wall,
+    Applied, DestinationArn, FilterCriteria, FunctionName, MappingId, MappingName, Namespace, Position,
+    ShardId, SourceArn, Tags, Wall,
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,9 +77,9 @@ pub struct MappingSpec {
     pub max_record_age_seconds: i64,
     /// Whether the function reports the first record that failed (`ReportBatchItemFailures`); default no.
     pub report_batch_item_failures: bool,
-    /// Streams only. Where failure documents go: the ARN of a stream or standard queue of the built-in broker, if
-    /// set.
-    pub on_failure: Option<SourceArn>,
+    /// Streams only. Where failure documents go, if set: a stream or standard queue of the built-in broker, or a standard
+    /// queue, standard topic or bucket that a connection serves.
+    pub on_failure: Option<DestinationArn>,
     /// Queues only (`ScalingConfig.MaximumConcurrency`). Most batches in flight at once, 2 to 1,000; none: the scaler
     /// alone decides (semantics, section 10).
     #[serde(default)]

@@ -15,7 +15,7 @@ fn document(n: u64) -> OutboxEntry {
         discard: DiscardId::from_random(u128::from(n)),
         namespace: ns(),
         mapping: MappingId::from_random(7),
-        destination: arn("failures"),
+        destination: arn("failures").into(),
         partition_key: "shardId-000000000000".into(),
         document: number(n),
     }
@@ -46,7 +46,10 @@ fn is_pending(rig: &Rig, entry: &OutboxEntry) -> bool {
 }
 
 async fn destination(rig: &Rig) -> Arc<dyn Destination> {
-    rig.broker.destination(&ns(), &arn("failures")).await.unwrap()
+    rig.broker
+        .destination(&ns(), &arn("failures").into())
+        .await
+        .unwrap()
 }
 
 async fn delivered(rig: &Rig) -> Vec<u64> {
@@ -155,7 +158,7 @@ async fn a_missing_stream_refuses_until_it_is_made() {
     let rig = Rig::new().await;
     let e = rig
         .broker
-        .destination(&ns(), &arn("failures"))
+        .destination(&ns(), &arn("failures").into())
         .await
         .err()
         .unwrap();

@@ -1,6 +1,7 @@
 //! The forms of names that AWS's model describes by regular expressions: ARNs, regions, and what names a function.
 
 use millstream_types::arn::{LOCAL_ACCOUNT, LOCAL_REGION};
+use millstream_types::lambda::{LambdaName, is_account, is_region};
 
 /// AWS's expression for ARNs, of which [`is_arn`] tells.
 pub(super) const ARN: &str = r"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)";
@@ -27,32 +28,6 @@ pub(super) fn service(arn: &str) -> &str {
     arn.split(':').nth(2).unwrap_or_default()
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit())
-}
-
-/// `us-east-1`, `us-gov-west-1`, `us-iso-east-1`, `us-isob-east-1`, `eusc-de-east-1`.
-fn is_region(text: &str) -> bool {
-    let text = text.strip_prefix("eusc-").unwrap_or(text);
-    let Some((country, rest)) = text.split_at_checked(2) else {
-        return false;
-    };
-    let place = |rest: &str| {
-        let name = rest.strip_prefix('-').and_then(|r| r.rsplit_once('-'));
-        name.is_some_and(|(name, digit)| {
-            !name.is_empty()
-                && name.bytes().all(|c| c.is_ascii_lowercase())
-                && digit.len() == 1
-                && digit.bytes().all(|c| c.is_ascii_digit())
-        })
-    };
-    let iso = rest.strip_prefix("-iso").is_some_and(|rest| {
-        place(rest) || rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.get(1..).is_some_and(place)
-    });
-    country.bytes().all(|c| c.is_ascii_lowercase())
-        && (place(rest) || rest.strip_prefix("-gov").is_some_and(place) || iso)
-}
-
 /// What names a function: a bare name, a partial or a whole ARN, each with or without a qualifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FunctionRef {
@@ -66,41 +41,14 @@ pub(super) struct FunctionRef {
 impl FunctionRef {
     /// Reads it; none if it has none of the forms.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut is_local = true;
-        let mut rest = text;
-        if let Some(arn) = text.strip_prefix("arn:") {
-            let (partition, after) = arn.split_once(':')?;
-            let known = partition.is_empty()
-                || partition
-                    .strip_prefix("aws")
-                    .is_some_and(|p| p.bytes().all(|c| c.is_ascii_alphabetic() || c == b'-'));
-            rest = after.strip_prefix("lambda:").filter(|_| known)?;
-            is_local = partition == "aws";
-        }
-        let mut parts: Vec<&str> = rest.split(':').collect();
-        let mut take = |is: fn(&str) -> bool| (parts.len() > 1 && is(parts[0])).then(|| parts.remove(0));
-        if let Some(region) = take(is_region) {
-            is_local &= region == LOCAL_REGION;
-        }
-        if let Some(account) = take(is_account) {
-            is_local &= account == LOCAL_ACCOUNT;
-        }
-        take(|part| part == "function");
-        let word = |s: &str, more: &[u8]| {
-            let ok = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_' || more.contains(&c);
-            !s.is_empty() && s.bytes().all(ok)
-        };
-        let (name, qualifier) = match parts[..] {
-            [name] => (name, None),
-            [name, qualifier] => (name, Some(qualifier)),
-            _ => return None,
-        };
-        let qualified =
-            qualifier.is_none_or(|q| matches!(q, "$LATEST" | "$LATEST.PUBLISHED") || word(q, b""));
-        (word(name, b".") && qualified).then(|| Self {
-            is_local,
-            name: name.to_owned(),
-            qualifier: qualifier.map(str::to_owned),
+        let named = LambdaName::parse(text)?;
+        let is = |part: Option<&str>, ours| part.is_none_or(|part| part == ours);
+        Some(Self {
+            is_local: is(named.partition, "aws")
+                && is(named.region, LOCAL_REGION)
+                && is(named.account, LOCAL_ACCOUNT),
+            name: named.name.to_owned(),
+            qualifier: named.qualifier.map(str::to_owned),
         })
     }
 }

@@ -101,14 +101,14 @@ pub(super) async fn list(manager: &Manager, mut query: Query) -> Result<Answer> 
 fn configuration(f: &Function) -> Value {
     let memory = match &f.spec.target {
         Target::Process(process) => process.memory_mb,
-        Target::InProcess | Target::Http(_) => MEMORY_MB,
+        Target::InProcess | Target::Http(_) | Target::Lambda(_) => MEMORY_MB,
     };
     json!({
         "FunctionName": f.name.as_str(),
         "FunctionArn": function_arn(&f.name),
         "Role": format!("arn:aws:iam::{LOCAL_ACCOUNT}:role/millstream"),
         "Version": "$LATEST",
-        "Description": format!("{} target", f.spec.target.kind()),
+        "Description": description(&f.spec.target),
         "Timeout": f.spec.timeout_ms.div_ceil(1_000),
         "MemorySize": memory,
         "CodeSize": 0,
@@ -119,6 +119,14 @@ fn configuration(f: &Function) -> Value {
         "LastUpdateStatus": "Successful",
         "TracingConfig": {"Mode": "PassThrough"},
     })
+}
+
+/// How it is reached, which Lambda has no member for.
+fn description(target: &Target) -> String {
+    match target {
+        Target::Lambda(lambda) => format!("lambda target {}", lambda.function),
+        Target::InProcess | Target::Process(_) | Target::Http(_) => format!("{} target", target.kind()),
+    }
 }
 
 /// `2026-01-01T00:00:00.123+0000`, as Lambda writes it.
@@ -140,6 +148,20 @@ fn date_time(at: Wall) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millstream_types::LambdaTarget;
+
+    #[test]
+    fn what_is_called_elsewhere_is_named() {
+        let lambda = LambdaTarget {
+            function: "orders:live".to_owned(),
+        };
+        for (target, expected) in [
+            (Target::Lambda(lambda), "lambda target orders:live"),
+            (Target::InProcess, "in_process target"),
+        ] {
+            assert_eq!(description(&target), expected);
+        }
+    }
 
     #[test]
     fn times_are_written_as_lambda_does() {

@@ -9,8 +9,8 @@ use super::{Result, namespace};
 use millstream_engine::manage::{MappingPatch, NewMapping, Violation, starting_position};
 use millstream_types::arn::SourceKind;
 use millstream_types::{
-    Applied, FunctionName, MappingSpec, OnUnmatched, ProvisionedPollers, SourceArn, StartingPosition, Tags,
-    Wall,
+    Applied, DestinationArn, FunctionName, MappingSpec, OnUnmatched, ProvisionedPollers, StartingPosition,
+    Tags, Wall,
 };
 
 /// What makes a new mapping.
@@ -206,7 +206,7 @@ fn refused(r: &MappingRequest, queue: bool) -> Result<()> {
 }
 
 /// The failure destination; an empty one clears it, one that is not given keeps it.
-fn on_failure(destinations: &Destinations) -> Result<Option<Option<SourceArn>>> {
+fn on_failure(destinations: &Destinations) -> Result<Option<Option<DestinationArn>>> {
     let Some(text) = destinations.on_failure.as_deref() else {
         return Ok(None);
     };
@@ -214,7 +214,7 @@ fn on_failure(destinations: &Destinations) -> Result<Option<Option<SourceArn>>> 
         return Ok(Some(None));
     }
     text.parse().map(|arn| Some(Some(arn))).map_err(|_| {
-        let allowed = "the ARN of a stream or standard queue of the built-in broker";
+        let allowed = "the ARN of a standard queue, a standard topic or a bucket, or of a stream of the built-in broker";
         AwsError::not_valid("DestinationConfig.OnFailure.Destination", text, allowed)
     })
 }

@@ -6,11 +6,13 @@ use crate::names;
 use crate::refusal::{Refusal, Refusals};
 use crate::status::{self, Reason};
 use millstream_api::v1;
-use millstream_engine::manage::{FunctionPatch, FunctionView, HttpPatch, ProcessPatch, TargetPatch};
+use millstream_engine::manage::{
+    FunctionPatch, FunctionView, HttpPatch, LambdaPatch, ProcessPatch, TargetPatch,
+};
 use millstream_engine::view::InvokeResult;
 use millstream_types::function::function_arn;
 use millstream_types::invocation::FunctionErrorKind;
-use millstream_types::{Applied, FunctionSpec, HttpTarget, Outcome, ProcessTarget, Target};
+use millstream_types::{Applied, FunctionSpec, HttpTarget, LambdaTarget, Outcome, ProcessTarget, Target};
 use tonic::Status;
 use v1::function::Target as ApiTarget;
 use v1::invoke_function_response::Outcome as ApiOutcome;
@@ -33,6 +35,8 @@ const PATHS: &[&str] = &[
     "in_process",
     "http",
     "http.url",
+    "lambda",
+    "lambda.function",
     "timeout",
     "concurrency",
     tags::PATH,
@@ -80,7 +84,7 @@ pub(crate) fn applied(f: &v1::Function) -> Result<Applied, Refusal> {
 }
 
 /// The whole targets that a mask may name.
-const TARGETS: [&str; 3] = ["process", "in_process", "http"];
+const TARGETS: [&str; 4] = ["process", "in_process", "http", "lambda"];
 
 /// A target that is named, or simply set, replaces the old one; single settings of it change it.
 fn target_patch(f: &v1::Function, mask: &Mask, refusals: &mut Refusals) -> Option<TargetPatch> {
@@ -88,6 +92,7 @@ fn target_patch(f: &v1::Function, mask: &Mask, refusals: &mut Refusals) -> Optio
         ApiTarget::Process(_) => "process",
         ApiTarget::InProcess(_) => "in_process",
         ApiTarget::Http(_) => "http",
+        ApiTarget::Lambda(_) => "lambda",
     });
     let meant = |path: &&str| mask.means(path, set == Some(*path));
     if TARGETS.iter().any(meant) {
@@ -103,24 +108,28 @@ fn target_patch(f: &v1::Function, mask: &Mask, refusals: &mut Refusals) -> Optio
         return target(f, refusals).map(TargetPatch::Replace);
     }
     let Mask::Named(paths) = mask else { return None };
-    let named = |prefix: &str| paths.iter().any(|p| p.starts_with(prefix));
-    match (named("process."), named("http.")) {
-        (true, true) => {
-            refusals.add(Refusal::new(
-                "update_mask",
-                "process, http",
-                "settings of one target",
-            ));
-            None
-        }
-        (true, false) => Some(TargetPatch::Process(process_patch(f, mask, refusals))),
-        (false, true) => Some(TargetPatch::Http(HttpPatch {
+    let named = |target: &&str| paths.iter().any(|p| p.starts_with(&format!("{target}.")));
+    let named: Vec<&str> = TARGETS.into_iter().filter(|target| named(target)).collect();
+    match named[..] {
+        ["process"] => Some(TargetPatch::Process(process_patch(f, mask, refusals))),
+        ["http"] => Some(TargetPatch::Http(HttpPatch {
             url: Some(match &f.target {
                 Some(ApiTarget::Http(http)) => http.url.clone(),
                 _ => String::new(),
             }),
         })),
-        (false, false) => None,
+        ["lambda"] => Some(TargetPatch::Lambda(LambdaPatch {
+            function: Some(match &f.target {
+                Some(ApiTarget::Lambda(lambda)) => lambda.function.clone(),
+                _ => String::new(),
+            }),
+        })),
+        [_, _, ..] => {
+            let allowed = "settings of one target";
+            refusals.add(Refusal::new("update_mask", named.join(", "), allowed));
+            None
+        }
+        _ => None,
     }
 }
 
@@ -150,10 +159,13 @@ fn target(f: &v1::Function, refusals: &mut Refusals) -> Option<Target> {
         Some(ApiTarget::Http(http)) => Some(Target::Http(HttpTarget {
             url: http.url.clone(),
         })),
+        Some(ApiTarget::Lambda(lambda)) => Some(Target::Lambda(LambdaTarget {
+            function: lambda.function.clone(),
+        })),
         None => {
             refusals.add(Refusal::missing(
                 "function.target",
-                "set process, http or in_process",
+                "set process, http, lambda or in_process",
             ));
             None
         }
@@ -213,6 +225,9 @@ pub(crate) fn to_api(view: &FunctionView) -> v1::Function {
             Target::Process(p) => ApiTarget::Process(process_to_api(p)),
             Target::Http(http) => ApiTarget::Http(v1::HttpTarget {
                 url: http.url.clone(),
+            }),
+            Target::Lambda(lambda) => ApiTarget::Lambda(v1::LambdaTarget {
+                function: lambda.function.clone(),
             }),
         }),
         timeout: Some(duration(f.spec.timeout_ms.into())),

@@ -8,7 +8,8 @@ use millstream_api::v1;
 use millstream_engine::manage::{MappingPatch, MappingState, starting_position};
 use millstream_engine::view::{Condition, Counters, MappingStatus, MappingView};
 use millstream_types::{
-    Applied, Desired, FunctionName, Mapping, MappingSpec, Namespace, SourceArn, StartingPosition, StreamName,
+    Applied, Desired, DestinationArn, FunctionName, Mapping, MappingSpec, Namespace, SourceArn,
+    StartingPosition, StreamName,
 };
 
 /// Where the settings are in a request.
@@ -269,14 +270,14 @@ fn response_types(m: &v1::Mapping) -> Result<bool, Refusal> {
     }
 }
 
-fn on_failure(m: &v1::Mapping) -> Result<Option<SourceArn>, Refusal> {
+fn on_failure(m: &v1::Mapping) -> Result<Option<DestinationArn>, Refusal> {
     let config = m.destination_config.as_ref().and_then(|c| c.on_failure.as_ref());
     match config.map_or("", |f| f.destination.as_str()) {
         "" => Ok(None),
         arn => arn
             .parse()
             .map(Some)
-            .map_err(|e: millstream_types::arn::InvalidArn| Refusal {
+            .map_err(|e: millstream_types::destination::InvalidDestination| Refusal {
                 field: DESTINATION.into(),
                 message: e.to_string(),
             }),

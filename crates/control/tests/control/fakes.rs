@@ -507,7 +507,7 @@ impl Destinations for Outside {
     async fn destination(
         &self,
         _: &Namespace,
-        arn: &SourceArn,
+        arn: &DestinationArn,
     ) -> Result<Arc<dyn Destination>, DeliverError> {
         if arn.resource_name() == "dead" {
             return Ok(Arc::new(Dead));

@@ -3,7 +3,7 @@
 use super::windows::MAX_STATE_BYTES;
 use crate::event::{EventShape, MAX_EVENT_BYTES};
 use millstream_types::function::function_arn;
-use millstream_types::{MappingId, MappingSpec, Namespace, ShardId, SourceArn};
+use millstream_types::{DestinationArn, MappingId, MappingSpec, Namespace, ShardId, SourceArn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub struct Identity {
     /// The source.
     pub source: SourceArn,
     /// Where failure documents go.
-    pub on_failure: Option<SourceArn>,
+    pub on_failure: Option<DestinationArn>,
 }
 
 impl Limits {

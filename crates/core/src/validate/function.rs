@@ -2,6 +2,7 @@
 
 use super::{Violation, Violations};
 use http::Uri;
+use millstream_types::lambda::{LambdaName, MAX_LAMBDA_NAME};
 use millstream_types::net::{AddressKind, host_address, host_kind};
 use millstream_types::{FunctionSpec, ProcessTarget, Target};
 
@@ -17,6 +18,9 @@ const MAX_TOTAL_BYTES: usize = 262_144;
 const URL: &str = "http.url";
 /// Longest URL; the rest of a request's first line and headers is ours to bound.
 const MAX_URL_BYTES: usize = 2_048;
+const LAMBDA: &str = "lambda.function";
+const LAMBDA_ALLOWED: &str = "what names a function of Lambda: a name of 1 to 64 characters, or an ARN, whole or in part, of at most 256, \
+     each with or without :VERSION or :ALIAS, e.g. arn:aws:lambda:us-east-1:123456789012:function:orders:live";
 /// Where a process finds its Runtime API; setting it would cut the process off.
 const RESERVED: &str = "AWS_LAMBDA_RUNTIME_API";
 
@@ -42,6 +46,7 @@ pub fn function(spec: &FunctionSpec) -> Result<(), Violations> {
         Target::InProcess => {}
         Target::Process(process) => target(process, &mut found),
         Target::Http(http) => found.extend(url(&http.url)),
+        Target::Lambda(lambda) => found.extend(lambda_name(&lambda.function)),
     }
     found.into_result()
 }
@@ -142,6 +147,15 @@ const WORD: &str = "a text without NUL of at most 32768 bytes";
 /// Whether an operating system can hand the text to a process.
 fn is_word(text: &str) -> bool {
     text.len() <= MAX_WORD_BYTES && !text.contains('\0')
+}
+
+/// The rule of what names a function of Lambda.
+fn lambda_name(text: &str) -> Option<Violation> {
+    let fits = LambdaName::parse(text).is_some_and(|name| name.fits(text));
+    (!fits).then(|| {
+        let shown: String = text.chars().take(MAX_LAMBDA_NAME).collect();
+        Violation::own(LAMBDA, shown, LAMBDA_ALLOWED)
+    })
 }
 
 /// The first rule that a URL breaks.

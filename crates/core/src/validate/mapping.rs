@@ -4,7 +4,7 @@ use super::{Violation, Violations, pollers};
 use crate::civil::iso_millis;
 use millstream_types::arn::LOCAL_ACCOUNT;
 use millstream_types::arn::SourceKind;
-use millstream_types::{MappingSpec, StartingPosition, Wall};
+use millstream_types::{DestinationKind, MappingSpec, StartingPosition, Wall};
 use std::time::Duration;
 
 const AGE: &str = "maximum_record_age_seconds";
@@ -15,6 +15,9 @@ const CONCURRENCY: &str = "scaling_config.maximum_concurrency";
 const FACTOR: &str = "parallelization_factor";
 const TUMBLING: &str = "tumbling_window_in_seconds";
 const DESTINATION: &str = "destination_config.on_failure.destination";
+/// What takes failure documents.
+const DESTINATIONS: &str =
+    "a standard queue, a standard topic or a bucket, or a stream of the built-in broker";
 /// Longest ARN of a destination, in characters.
 const MAX_DESTINATION: usize = 350;
 
@@ -300,25 +303,33 @@ fn age_between(seconds: i64) -> Option<Violation> {
         .then(|| Violation::aws(AGE, seconds, "-1, or 60 to 604800", message))
 }
 
-/// A destination must be one that this build can deliver to; found at creation, not when a record is given up.
+/// A destination must be of a kind that takes documents; whether it is there and served is asked at creation, so that it is
+/// not found out when a record is given up.
 fn destination(spec: &MappingSpec) -> Option<Violation> {
     let arn = spec.on_failure.as_ref()?;
     let refuse = |why: String| Some(Violation::own(DESTINATION, arn, why));
     if arn.as_str().chars().count() > MAX_DESTINATION {
         return refuse(format!("at most {MAX_DESTINATION} characters"));
     }
-    if arn.account() != LOCAL_ACCOUNT {
-        return refuse(format!(
-            "a stream or standard queue of the built-in broker (account {LOCAL_ACCOUNT})"
-        ));
+    match arn.kind() {
+        DestinationKind::TableStream => {
+            return refuse(format!("{DESTINATIONS}, not the stream of a table"));
+        }
+        DestinationKind::Queue { fifo: true } => {
+            return refuse(format!("{DESTINATIONS}, not a FIFO queue"));
+        }
+        DestinationKind::Topic { fifo: true } => {
+            return refuse(format!("{DESTINATIONS}, not a FIFO topic"));
+        }
+        DestinationKind::Stream if arn.account() != LOCAL_ACCOUNT => {
+            return refuse(format!("{DESTINATIONS}, not a stream elsewhere"));
+        }
+        DestinationKind::Stream
+        | DestinationKind::Queue { fifo: false }
+        | DestinationKind::Topic { fifo: false }
+        | DestinationKind::Bucket => {}
     }
-    if arn.kind() == SourceKind::DynamoDb {
-        return refuse("a standard queue or a stream, not the stream of a table".to_owned());
-    }
-    if arn.kind() == (SourceKind::Sqs { fifo: true }) {
-        return refuse("a standard queue or a stream, not a FIFO queue".to_owned());
-    }
-    if *arn == spec.source {
+    if arn.as_str() == spec.source.as_str() {
         return refuse(
             "another stream than the mapping's source, which would read its own failures".to_owned(),
         );

@@ -2,8 +2,8 @@
 
 use super::*;
 use millstream_types::{
-    FunctionName, FunctionSpec, HttpTarget, MappingSpec, ProcessTarget, QueueName, SourceArn,
-    StartingPosition, StreamName, StreamSpec, Target, Wall,
+    DestinationArn, FunctionName, FunctionSpec, HttpTarget, LambdaTarget, MappingSpec, ProcessTarget,
+    QueueName, SourceArn, StartingPosition, StreamName, StreamSpec, Target, Wall,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -115,7 +115,7 @@ fn all_violations_are_told_at_once() {
         s.parallelization_factor = 11;
         s.max_retry_attempts = -2;
         s.max_record_age_seconds = 59;
-        s.on_failure = Some(local("orders"));
+        s.on_failure = Some(local("orders").into());
         s.starting_position = Some(StartingPosition::AtTimestamp(Wall(NOW.0 + 1)));
     });
     let expected = [
@@ -161,27 +161,36 @@ fn a_start_lies_not_in_the_future() {
 }
 
 #[test]
-fn a_destination_is_another_stream_of_the_broker() {
-    let remote = |name: &str| {
-        format!("arn:aws:kinesis:eu-west-1:123456789012:stream/{name}")
-            .parse()
-            .unwrap()
-    };
-    let padded = |n: usize| -> SourceArn {
+fn a_destination_takes_documents_and_is_not_the_source() {
+    let of = |text: &str| -> DestinationArn { text.parse().unwrap() };
+    let padded = |n: usize| -> DestinationArn {
         let region = "r".repeat(n - "arn:aws:kinesis::000000000000:stream/s".len());
-        format!("arn:aws:kinesis:{region}:000000000000:stream/s")
-            .parse()
-            .unwrap()
+        of(&format!("arn:aws:kinesis:{region}:000000000000:stream/s"))
     };
     for (destination, part) in [
-        (local("failed"), ""),
+        (local("failed").into(), ""),
+        (of("arn:aws:sqs:eu-west-1:123456789012:failed"), ""),
+        (of("arn:aws:sns:eu-west-1:123456789012:failed"), ""),
+        (of("arn:aws:s3:::failed"), ""),
         (padded(350), ""),
         (padded(351), "at most 350 characters"),
         (
-            remote("failed"),
-            "a stream or standard queue of the built-in broker",
+            of("arn:aws:kinesis:eu-west-1:123456789012:stream/failed"),
+            "a stream of the built-in broker, not a stream elsewhere",
         ),
-        (local("orders"), "another stream than the mapping's source"),
+        (
+            of("arn:aws:sqs:eu-west-1:123456789012:failed.fifo"),
+            "not a FIFO queue",
+        ),
+        (
+            of("arn:aws:sns:eu-west-1:123456789012:failed.fifo"),
+            "not a FIFO topic",
+        ),
+        (
+            of("arn:aws:dynamodb:eu-west-1:123456789012:table/failed/stream/1"),
+            "not the stream of a table",
+        ),
+        (local("orders").into(), "another stream than the mapping's source"),
     ] {
         let message = message(mapping(
             &changed(|s| s.on_failure = Some(destination.clone())),
@@ -443,6 +452,36 @@ fn a_refused_value_of_a_variable_is_not_repeated() {
 }
 
 #[test]
+fn a_function_of_lambda_is_named_as_lambda_takes_it() {
+    let spec = |function: &str| FunctionSpec {
+        target: Target::Lambda(LambdaTarget {
+            function: function.to_owned(),
+        }),
+        timeout_ms: 3_000,
+        concurrency: 10,
+    };
+    for name in [
+        "orders",
+        "orders:live",
+        "orders:$LATEST",
+        "123456789012:function:orders:7",
+        "arn:aws:lambda:eu-west-1:123456789012:function:orders:live",
+        &"f".repeat(64),
+    ] {
+        assert_eq!(fields(function(&spec(name))), [""; 0], "{name}");
+    }
+    for name in [
+        "",
+        "a b",
+        "f:a:b",
+        "arn:aws:sqs:us-east-1:123456789012:q",
+        &"f".repeat(65),
+    ] {
+        assert_eq!(fields(function(&spec(name))), ["lambda.function"], "{name}");
+    }
+}
+
+#[test]
 fn a_url_is_one_that_can_be_called() {
     let spec = |url: &str| FunctionSpec {
         target: Target::Http(HttpTarget { url: url.to_owned() }),
@@ -554,7 +593,7 @@ fn a_queue_has_the_settings_of_a_queue() {
         ("q", |s| s.bisect_on_error = true, unsupported("BisectBatchOnFunctionError")),
         ("q", |s| s.max_retry_attempts = 3, unsupported("MaximumRetryAttempts")),
         ("q", |s| s.max_record_age_seconds = 60, unsupported("MaximumRecordAgeInSeconds")),
-        ("q", |s| s.on_failure = Some(local("dead")), unsupported("DestinationConfig")),
+        ("q", |s| s.on_failure = Some(local("dead").into()), unsupported("DestinationConfig")),
         (
             "q",
             |s| s.starting_position = Some(StartingPosition::Latest),
@@ -614,7 +653,7 @@ fn the_stream_of_a_table_does_not_start_at_a_time() {
 fn failures_go_to_a_stream_or_a_standard_queue() {
     let to = |name: &str| {
         let arn = SourceArn::local_queue(&QueueName::new(name).unwrap());
-        mapping(&changed(|s| s.on_failure = Some(arn)), NOW)
+        mapping(&changed(|s| s.on_failure = Some(arn.into())), NOW)
     };
     assert_eq!(to("dead"), Ok(()));
     assert!(

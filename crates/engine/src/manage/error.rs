@@ -178,7 +178,8 @@ pub(super) fn of_destination(e: &millstream_ports::DeliverError, arn: &str) -> M
         DeliverError::Refused { .. } => ManageError::violation(
             "destination_config.on_failure.destination",
             arn,
-            "the ARN of an existing stream or standard queue of the built-in broker",
+            "the ARN of an existing standard queue, standard topic or bucket that a connection serves, or of a standard queue \
+             or stream of the built-in broker",
             &e.to_string(),
         ),
     }

@@ -7,8 +7,8 @@ use super::{Listed, Manager, MappingPatch, observed, patch};
 use crate::view::{Live, MappingInspection, MappingView};
 use millstream_ports::CatalogError;
 use millstream_types::{
-    Applied, Desired, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec, Namespace,
-    SourceArn, StartPin, StartingPosition, Tags, Wall,
+    Applied, Desired, DestinationArn, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec,
+    Namespace, SourceArn, StartPin, StartingPosition, Tags, Wall,
 };
 use std::time::Duration;
 
@@ -465,7 +465,11 @@ impl Manager {
         }
     }
 
-    async fn require_destination(&self, namespace: &Namespace, arn: &SourceArn) -> Result<(), ManageError> {
+    async fn require_destination(
+        &self,
+        namespace: &Namespace,
+        arn: &DestinationArn,
+    ) -> Result<(), ManageError> {
         let found = self.ports.destinations.destination(namespace, arn).await;
         found
             .map(drop)

@@ -25,7 +25,7 @@ pub use history::DISCARD_CHUNK;
 pub use mappings::NewMapping;
 pub use millstream_core::mapping_state::MappingState;
 pub use millstream_core::validate::starting_position;
-pub use patch::{FunctionPatch, HttpPatch, MappingPatch, ProcessPatch, TargetPatch};
+pub use patch::{FunctionPatch, HttpPatch, LambdaPatch, MappingPatch, ProcessPatch, TargetPatch};
 pub use watch::WatchItem;
 
 use crate::view::Live;

@@ -2,8 +2,9 @@
 
 use super::error::ManageError;
 use millstream_types::{
-    Applied, Desired, FilterCriteria, Function, FunctionName, FunctionSpec, HttpTarget, Mapping, MappingSpec,
-    OnUnmatched, ProcessTarget, ProvisionedPollers, SourceArn, StartingPosition, Tags, Target, Wall,
+    Applied, Desired, DestinationArn, FilterCriteria, Function, FunctionName, FunctionSpec, HttpTarget,
+    LambdaTarget, Mapping, MappingSpec, OnUnmatched, ProcessTarget, ProvisionedPollers, SourceArn,
+    StartingPosition, Tags, Target, Wall,
 };
 use std::collections::BTreeMap;
 
@@ -39,7 +40,7 @@ pub struct MappingPatch {
     /// See [`MappingSpec::report_batch_item_failures`].
     pub report_batch_item_failures: Option<bool>,
     /// See [`MappingSpec::on_failure`]; `Some(None)` clears it.
-    pub on_failure: Option<Option<SourceArn>>,
+    pub on_failure: Option<Option<DestinationArn>>,
     /// See [`MappingSpec::maximum_concurrency`]; `Some(None)` clears it.
     pub maximum_concurrency: Option<Option<u32>>,
     /// See [`MappingSpec::tumbling_window_seconds`].
@@ -161,6 +162,8 @@ pub enum TargetPatch {
     Process(ProcessPatch),
     /// Some settings of a server; refused if the target is none.
     Http(HttpPatch),
+    /// Some settings of a function of Lambda; refused if the target is none.
+    Lambda(LambdaPatch),
 }
 
 /// What to change of an http target; none keeps.
@@ -168,6 +171,13 @@ pub enum TargetPatch {
 pub struct HttpPatch {
     /// See [`HttpTarget::url`].
     pub url: Option<String>,
+}
+
+/// What to change of a lambda target; none keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LambdaPatch {
+    /// See [`LambdaTarget::function`].
+    pub function: Option<String>,
 }
 
 /// What to change of a process target; none keeps.
@@ -207,8 +217,12 @@ impl FunctionPatch {
             (Some(TargetPatch::Http(patch)), Target::Http(old)) => Target::Http(HttpTarget {
                 url: patch.url.clone().unwrap_or_else(|| old.url.clone()),
             }),
+            (Some(TargetPatch::Lambda(patch)), Target::Lambda(old)) => Target::Lambda(LambdaTarget {
+                function: patch.function.clone().unwrap_or_else(|| old.function.clone()),
+            }),
             (Some(TargetPatch::Process(_)), other) => return Err(wrong_target("process", other)),
             (Some(TargetPatch::Http(_)), other) => return Err(wrong_target("http", other)),
+            (Some(TargetPatch::Lambda(_)), other) => return Err(wrong_target("lambda", other)),
         };
         Ok(FunctionSpec {
             target,

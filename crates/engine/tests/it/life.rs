@@ -176,7 +176,7 @@ async fn documents_reach_a_destination_that_refuses_at_first() {
     let mapping = world.map("m", "f", |s| {
         s.bisect_on_error = true;
         s.max_retry_attempts = 1;
-        s.on_failure = Some(SourceArn::local_stream(&StreamName::new("dead").unwrap()));
+        s.on_failure = Some(SourceArn::local_stream(&StreamName::new("dead").unwrap()).into());
     });
     let node = world.node().await;
     put(&world, 0, 10);

@@ -401,7 +401,11 @@ impl Mailbox {
 
 #[async_trait]
 impl Destinations for Mailbox {
-    async fn destination(&self, _: &Namespace, _: &SourceArn) -> Result<Arc<dyn Destination>, DeliverError> {
+    async fn destination(
+        &self,
+        _: &Namespace,
+        _: &DestinationArn,
+    ) -> Result<Arc<dyn Destination>, DeliverError> {
         Ok(Arc::new(self.clone()))
     }
 }

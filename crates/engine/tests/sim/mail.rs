@@ -6,7 +6,7 @@ use millstream_ports::{DeliverError, Delivery, Destination, Destinations};
 use millstream_testkit::Event;
 use millstream_types::durable::OutboxEntry;
 use millstream_types::ids::DiscardId;
-use millstream_types::{Namespace, SourceArn};
+use millstream_types::{DestinationArn, Namespace};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl Destinations for SimMail {
     async fn destination(
         &self,
         _: &Namespace,
-        arn: &SourceArn,
+        arn: &DestinationArn,
     ) -> Result<Arc<dyn Destination>, DeliverError> {
         let down = self.0.call(|w| w.trouble(w.plan.faults.delivery / 2)).await;
         if down {

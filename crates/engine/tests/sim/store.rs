@@ -3,6 +3,7 @@
 
 use crate::world::{Port, World};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, pending, ready};
@@ -378,6 +379,14 @@ impl Outbox for SimStore {
             !trouble
         });
         if settled.await { Ok(()) } else { Err(unavailable()) }
+    }
+
+    async fn payload(&self, discard: DiscardId) -> Result<Option<Bytes>, JournalError> {
+        let found = move |w: &mut World| {
+            let mut all = w.store.state.discards();
+            all.find(|d| d.id == discard).map(|d| d.payload.clone())
+        };
+        self.asked(found).await
     }
 
     async fn state(&self, _: DiscardId) -> Result<DeliveryState, JournalError> {

@@ -34,14 +34,15 @@ impl Key {
 }
 
 const CONNECTIONS: &str = "\
-An ordered list; the first whose `match` fits the ARN of a source serves it. ARNs of account 000000000000 that none fits
-belong to the built-in broker, all others are refused. What works with each kind of source, and what it costs:
-[sources-sqs.md](sources-sqs.md).
+An ordered list; the first whose `match` fits the ARN of a source, a function or a failure destination serves it. ARNs of
+account 000000000000 that none fits belong to the built-in broker, all others are refused. What works with each kind, what
+permissions it needs and what it costs: [sources-sqs.md](sources-sqs.md), [targets-lambda.md](targets-lambda.md),
+[destinations-aws.md](destinations-aws.md).
 
 | member | what |
 |---|---|
 | `match` | an ARN, in which `*` stands for any text, also across colons: `arn:aws:sqs:*:123456789012:*` |
-| `region` | the region that requests are signed for; default: that of the ARN |
+| `region` | the region that requests are signed for; default: that of the ARN, which buckets and bare names of functions have not |
 | `endpoint_url` | where the service is, `http://…` or `https://…`; default: AWS's own endpoint for the region. `millstream dev` refuses what is not on this machine, unless `--allow-remote` is given |
 | `credentials` | a reference: `env:PREFIX` for the variables `PREFIX_ACCESS_KEY_ID`, `PREFIX_SECRET_ACCESS_KEY` and `PREFIX_SESSION_TOKEN`; `file:PATH#PROFILE` for a profile of a credentials file (`default` without `#PROFILE`), read again at least every 15 minutes; default: the default chain of the AWS SDK (environment, profile, web identity, container, machine). Never a key itself |
 
@@ -108,7 +109,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "connections",
         default: "",
         form: "LIST",
-        summary: "Which streams and queues of AWS are read, where they are reached, and as whom",
+        summary: "Which streams, queues, functions, topics and buckets of AWS are used, where they are reached, and as whom",
         detail: CONNECTIONS,
     },
     Key {

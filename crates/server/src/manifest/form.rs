@@ -35,6 +35,8 @@ pub(crate) enum Form {
     Arn,
     /// An address of a web server.
     Url,
+    /// A text that is not empty.
+    Text,
     /// A directory; one that is not absolute counts from the file that names it.
     Dir,
     /// A list of texts.
@@ -75,6 +77,7 @@ impl Form {
             Self::Name(kind) => format!("the name of a {} of the same namespace, or its ARN", kind.word()),
             Self::Arn => "the ARN of a stream or queue".to_owned(),
             Self::Url => "an http:// or https:// address".to_owned(),
+            Self::Text => "a text".to_owned(),
             Self::Dir => "a directory".to_owned(),
             Self::Texts => "a list of texts; numbers and the like in quotes".to_owned(),
             Self::Patterns => "a list of patterns, each a text of JSON".to_owned(),
@@ -101,6 +104,7 @@ impl Form {
             (Self::Name(kind), Tree::Text(text)) => bare_name(kind, text, at.namespace).map(|n| json!(n)),
             (Self::Arn, Tree::Text(text)) => text.starts_with("arn:").then(|| json!(text)),
             (Self::Url, Tree::Text(text)) => text.starts_with("http").then(|| json!(text)),
+            (Self::Text, Tree::Text(text)) => (!text.is_empty()).then(|| json!(text)),
             (Self::Dir, Tree::Text(text)) => absolute(text, at.base).map(|d| json!(d)),
             (Self::Texts, Tree::List(items)) => items.iter().map(as_text).collect::<Option<Value>>(),
             (Self::Patterns, Tree::List(items)) => items.iter().map(as_pattern).collect::<Option<Value>>(),
@@ -313,6 +317,8 @@ mod tests {
                 Some(json!("http://127.0.0.1:8080/")),
             ),
             (Form::Url, "ftp://x", None),
+            (Form::Text, "f:live", Some(json!("f:live"))),
+            (Form::Text, "\"\"", None),
             (Form::Dir, ".", Some(json!("/srv/app"))),
             (Form::Dir, "../lib/./x", Some(json!("/srv/lib/x"))),
             (Form::Dir, "/opt", Some(json!("/opt"))),

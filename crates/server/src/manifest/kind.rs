@@ -96,6 +96,7 @@ const FUNCTION: &[Field] = &[
     Field::new("process.init_timeout", Form::Duration(100, 300_000)),
     Field::new("process.memory_mb", Form::Number(128, 10_240, None)),
     Field::new("http.url", Form::Url),
+    Field::new("lambda.function", Form::Text),
     Field::new("in_process", Form::Nothing),
     Field::new("timeout", Form::Duration(1, 900_000)),
     Field::new("concurrency", Form::Number(1, 1_000, None)),

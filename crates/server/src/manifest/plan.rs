@@ -331,7 +331,7 @@ fn usual_env_pass(env: Option<&Value>) -> Option<Value> {
     (!has_path).then(|| Value::from(vec!["PATH"]))
 }
 
-const TARGETS: [&str; 3] = ["process", "http", "in_process"];
+const TARGETS: [&str; 4] = ["process", "http", "lambda", "in_process"];
 
 fn is_target(path: &str, target: &str) -> bool {
     target_root(path) == Some(target)

@@ -272,7 +272,7 @@ fn value_of(form: Form) -> BoxedStrategy<Value> {
             .prop_map(|m| json!(m))
             .boxed(),
         Form::Nothing => Just(json!({})).boxed(),
-        Form::Name(_) | Form::Arn | Form::Url | Form::Dir | Form::Time => {
+        Form::Name(_) | Form::Arn | Form::Url | Form::Text | Form::Dir | Form::Time => {
             "[a-c]".prop_map(|s| json!(s)).boxed()
         }
     }
@@ -307,6 +307,7 @@ fn settings_of(kind: Kind, all: bool) -> BoxedStrategy<Settings> {
                 let (path, value) = match target {
                     "process" => ("process.command", json!(["a"])),
                     "http" => ("http.url", json!("http://a")),
+                    "lambda" => ("lambda.function", json!("orders:live")),
                     _ => ("in_process", json!({})),
                 };
                 settings.entry(path).or_insert(value);

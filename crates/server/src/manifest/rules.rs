@@ -38,15 +38,17 @@ pub(super) fn missing(kind: Kind, settings: &Settings) -> Vec<&'static str> {
 
 /// A function has one target.
 fn target(has: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    let targets = ["process", "http", "in_process"].into_iter().filter(|t| has(t));
+    let targets = ["process", "http", "lambda", "in_process"]
+        .into_iter()
+        .filter(|t| has(t));
     match targets.count() {
         1 if has("process") && !has("process.command") => {
             vec!["spec.process.command is required: the program and its arguments"]
         }
         1 => Vec::new(),
         0 => vec![
-            "spec.process.command is required: the program and its arguments; or spec.http.url or spec.in_process",
+            "spec.process.command is required: the program and its arguments; or spec.http.url, spec.lambda.function or spec.in_process",
         ],
-        _ => vec!["spec.process, spec.http and spec.in_process exclude each other"],
+        _ => vec!["spec.process, spec.http, spec.lambda and spec.in_process exclude each other"],
     }
 }

@@ -72,9 +72,23 @@ impl Connector {
     /// # Errors
     /// [`SourceError::NotServed`] if no connection serves it; [`SourceError::Refused`] if its region cannot be one.
     pub fn config(&self, arn: &SourceArn) -> Result<SdkConfig, SourceError> {
-        let not_served = || SourceError::NotServed(arn.to_string());
-        let (index, connection) = self.connections.find(arn.as_str()).ok_or_else(not_served)?;
-        let region = connection.region.as_deref().unwrap_or(arn.region());
+        self.config_of(arn.as_str(), Some(arn.region()))
+    }
+
+    /// The same for what is no source: a function, a topic, a bucket. `region` is that of the ARN, if it has one.
+    ///
+    /// # Errors
+    /// As [`Connector::config`]; [`SourceError::Refused`] too if neither connection nor ARN has a region.
+    pub fn config_of(&self, arn: &str, region: Option<&str>) -> Result<SdkConfig, SourceError> {
+        let not_served = || SourceError::NotServed(arn.to_owned());
+        let (index, connection) = self.connections.find(arn).ok_or_else(not_served)?;
+        let no_region = || {
+            SourceError::Refused(format!(
+                "neither {arn} nor its connection names a region: set `region` of the connection {}",
+                connection.pattern()
+            ))
+        };
+        let region = connection.region.as_deref().or(region).ok_or_else(no_region)?;
         if !is_region(region) {
             return Err(SourceError::Refused(format!(
                 "'{region}' in {arn} is no region of AWS"

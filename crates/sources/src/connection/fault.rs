@@ -12,7 +12,7 @@ const MAX_TEXT: usize = 400;
 /// What can be done about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The stream or queue does not exist, or not any more.
+    /// What was asked for does not exist, or not any more.
     Gone,
     /// Slower.
     Throttled,
@@ -88,7 +88,13 @@ fn kind(code: Option<&str>, status: Option<u16>) -> FaultKind {
     });
     match plain {
         Some(
-            "QueueDoesNotExist" | "NonExistentQueue" | "QueueDeletedRecently" | "ResourceNotFoundException",
+            "NoSuchBucket"
+            | "NonExistentQueue"
+            | "NotFound"
+            | "NotFoundException"
+            | "QueueDeletedRecently"
+            | "QueueDoesNotExist"
+            | "ResourceNotFoundException",
         ) => FaultKind::Gone,
         Some(
             "RequestThrottled"
@@ -110,10 +116,12 @@ fn kind(code: Option<&str>, status: Option<u16>) -> FaultKind {
             "AccessDenied"
             | "AccessDeniedException"
             | "AuthFailure"
+            | "AuthorizationError"
             | "ExpiredToken"
             | "ExpiredTokenException"
             | "IncompleteSignature"
             | "IncompleteSignatureException"
+            | "InvalidAccessKeyId"
             | "InvalidClientTokenId"
             | "InvalidSecurity"
             | "InvalidSignatureException"
@@ -148,6 +156,9 @@ mod tests {
             ),
             (Some("com.amazonaws.sqs#QueueDoesNotExist"), 400, FaultKind::Gone),
             (Some("ResourceNotFoundException"), 400, FaultKind::Gone),
+            (Some("NotFound"), 404, FaultKind::Gone),
+            (Some("NoSuchBucket"), 404, FaultKind::Gone),
+            (Some("AuthorizationError"), 403, FaultKind::Denied),
             (Some("RequestThrottled"), 403, FaultKind::Throttled),
             (Some("KMS.ThrottlingException"), 400, FaultKind::Throttled),
             (

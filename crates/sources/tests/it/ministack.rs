@@ -1,7 +1,7 @@
 //! The server: ministack, from Python's index, on a free port of loopback.
 
 use millstream_ports::{QueueSource, Sources};
-use millstream_sources::{AwsSources, ConnectionSettings, Connections};
+use millstream_sources::{AwsSources, ConnectionSettings, Connections, Connector};
 use millstream_types::{Namespace, SourceArn};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -63,16 +63,34 @@ impl Ministack {
 
     /// Sources that find the queues of this server.
     pub(crate) fn sources(&self) -> AwsSources {
-        let keys = self.dir.path().join("keys");
-        let text = format!("[queues]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = secret\n");
-        std::fs::write(&keys, text).unwrap();
         let settings = ConnectionSettings {
             pattern: format!("arn:aws:sqs:*:{ACCOUNT}:*"),
             endpoint_url: Some(format!("http://{}", self.address)),
-            credentials: Some(format!("file:{}#queues", keys.display())),
+            credentials: Some(self.keys()),
             ..ConnectionSettings::default()
         };
         AwsSources::new(Connections::read(&[settings]).unwrap())
+    }
+
+    /// Where credentials are.
+    fn keys(&self) -> String {
+        let keys = self.dir.path().join("keys");
+        let text = format!("[queues]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = secret\n");
+        std::fs::write(&keys, text).unwrap();
+        format!("file:{}#queues", keys.display())
+    }
+
+    /// Connections to all that is here: of the account, and its buckets.
+    pub(crate) fn everything(&self) -> Arc<Connector> {
+        let settings = ["arn:aws:s3:::*".to_owned(), format!("arn:aws:*:{ACCOUNT}:*")].map(|pattern| {
+            ConnectionSettings {
+                pattern,
+                region: Some("us-east-1".to_owned()),
+                endpoint_url: Some(format!("http://{}", self.address)),
+                credentials: Some(self.keys()),
+            }
+        });
+        Arc::new(Connector::new(Connections::read(&settings).unwrap()))
     }
 
     /// AWS's own client, as users have it.

@@ -191,7 +191,7 @@ pub(crate) fn document(of: &Discard) -> OutboxEntry {
         discard: of.id,
         namespace: of.namespace.clone(),
         mapping: of.mapping,
-        destination: SourceArn::local_stream(&StreamName::new("failures").unwrap()),
+        destination: SourceArn::local_stream(&StreamName::new("failures").unwrap()).into(),
         partition_key: of.shard.to_string(),
         document: Bytes::from_static(b"{\"why\":1}"),
     }

@@ -1,10 +1,9 @@
 //! What an answer means for the attempt.
 
-use crate::text::function_error;
 use hyper::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use millstream_types::Outcome;
-use millstream_types::invocation::FunctionErrorKind;
+use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use std::time::{Duration, SystemTime};
 
 /// Longest wait that is taken from a `Retry-After`; a server that asks for more is asked again after this much.
@@ -65,7 +64,7 @@ pub(super) fn failed(error_type: &str, message: &str, excerpt: &[u8]) -> Outcome
     let excerpt = String::from_utf8_lossy(excerpt);
     let excerpt = excerpt.trim();
     let colon = if excerpt.is_empty() { "" } else { ": " };
-    Outcome::FunctionError(function_error(
+    Outcome::FunctionError(FunctionError::new(
         FunctionErrorKind::Raised,
         error_type,
         &format!("{message}{colon}{excerpt}"),

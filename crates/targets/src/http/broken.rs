@@ -1,9 +1,8 @@
 //! What an attempt ends as whose exchange broke.
 
 use super::link::Broken;
-use crate::text::function_error;
 use millstream_types::Outcome;
-use millstream_types::invocation::FunctionErrorKind;
+use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use std::error::Error;
 use std::fmt::Write;
 use std::io;
@@ -57,7 +56,7 @@ pub(super) fn broken_off(error: &hyper::Error) -> Outcome {
 
 /// The server had the event, and went away.
 pub(super) fn disconnected(what: &str) -> Outcome {
-    Outcome::FunctionError(function_error(
+    Outcome::FunctionError(FunctionError::new(
         FunctionErrorKind::Disconnected,
         "Http.Disconnected",
         &format!("the server was given the event and {what}"),
@@ -71,7 +70,7 @@ fn garbage(error: &hyper::Error) -> Outcome {
     } else {
         format!("the server's answer is not HTTP/1.1: {}", causes(error))
     };
-    Outcome::FunctionError(function_error(
+    Outcome::FunctionError(FunctionError::new(
         FunctionErrorKind::Garbage,
         "Http.InvalidAnswer",
         &text,

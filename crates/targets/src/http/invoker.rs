@@ -8,7 +8,6 @@ use super::link::{Link, Post};
 use super::{HttpOptions, Tls};
 use crate::body::{self, Read};
 use crate::event::{Event, since_epoch_ms};
-use crate::in_process::{MAX_RESPONSE, too_large};
 use crate::places::{Places, closed};
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -17,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Response, Uri};
 use millstream_ports::{Body, Invoker, PoolStatus};
+use millstream_types::invocation::{FunctionError, MAX_RESPONSE};
 use millstream_types::net::host_address;
 use millstream_types::{Function, HttpTarget, Invocation, Outcome};
 use rustls::pki_types::ServerName;
@@ -177,7 +177,9 @@ impl HttpInvoker {
                 self.idle.keep(link);
                 Outcome::Response(response)
             }
-            Ok(Ok(Read::TooLarge(length))) => Outcome::FunctionError(too_large(length)),
+            Ok(Ok(Read::TooLarge(length))) => {
+                Outcome::FunctionError(FunctionError::response_too_large(length))
+            }
             Ok(Err(error)) => broken_off(&error),
             Err(_elapsed) => late(event),
         }

@@ -1,9 +1,8 @@
 //! What a closure gets and what it may answer.
 
 use super::window::Window;
-use crate::text::function_error;
 use bytes::Bytes;
-use millstream_types::invocation::{FunctionErrorKind, RecordRange};
+use millstream_types::invocation::{FunctionError, FunctionErrorKind, MAX_RESPONSE, RecordRange};
 use millstream_types::{Epoch, Invocation, Lease, Message, Outcome, Record, RequestId, Seq, TraceContext};
 use serde::Serialize;
 use std::fmt::Write;
@@ -13,9 +12,6 @@ use std::time::{Duration, Instant};
 
 /// Any error of a closure.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Longest response of a function, as Lambda has it: 6 MiB and 100 bytes.
-pub(crate) const MAX_RESPONSE: usize = 6_291_556;
 
 /// Success in a form that costs nothing: what a Lambda function without a return value answers.
 const DONE: Bytes = Bytes::from_static(b"null");
@@ -412,7 +408,7 @@ fn overlooked(items: &Items, told: &Told) -> Option<&'static str> {
 }
 
 fn invalid(text: &str) -> Outcome {
-    Outcome::FunctionError(function_error(
+    Outcome::FunctionError(FunctionError::new(
         FunctionErrorKind::Garbage,
         "Function.InvalidResponse",
         text,
@@ -440,18 +436,7 @@ pub(super) fn bounded(response: Bytes) -> Outcome {
     if response.len() <= MAX_RESPONSE {
         return Outcome::Response(response);
     }
-    Outcome::FunctionError(too_large(response.len() as u64))
-}
-
-/// The error of a response beyond the limit.
-pub(crate) fn too_large(length: u64) -> millstream_types::invocation::FunctionError {
-    function_error(
-        FunctionErrorKind::ResponseTooLarge,
-        "Function.ResponseSizeTooLarge",
-        &format!(
-            "Response payload size ({length} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."
-        ),
-    )
+    Outcome::FunctionError(FunctionError::response_too_large(response.len() as u64))
 }
 
 /// An error that the closure returned, with its causes.
@@ -462,5 +447,5 @@ pub(super) fn raised(error: &(dyn std::error::Error + 'static)) -> Outcome {
         let _ = write!(text, ": {inner}");
         cause = inner.source();
     }
-    Outcome::FunctionError(function_error(FunctionErrorKind::Raised, "Error", &text))
+    Outcome::FunctionError(FunctionError::new(FunctionErrorKind::Raised, "Error", &text))
 }

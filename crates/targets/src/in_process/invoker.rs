@@ -2,10 +2,9 @@
 
 use super::{CallContext, Handler};
 use crate::places::{Places, closed};
-use crate::text::function_error;
 use async_trait::async_trait;
 use millstream_ports::{Body, Invoker, PoolStatus};
-use millstream_types::invocation::FunctionErrorKind;
+use millstream_types::invocation::{FunctionError, FunctionErrorKind};
 use millstream_types::{FunctionSpec, Invocation, Outcome};
 use std::any::Any;
 use std::sync::Arc;
@@ -94,5 +93,5 @@ fn panicked(payload: &(dyn Any + Send)) -> Outcome {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("the panic carried no text");
-    Outcome::FunctionError(function_error(FunctionErrorKind::Crashed, "Panic", text))
+    Outcome::FunctionError(FunctionError::new(FunctionErrorKind::Crashed, "Panic", text))
 }

@@ -6,7 +6,6 @@ mod window;
 
 pub use batch::{Batch, BoxError, CallContext, Item, JsonEvent, Response};
 use batch::{Items, Told};
-pub(crate) use batch::{MAX_RESPONSE, too_large};
 pub(crate) use invoker::ClosureInvoker;
 pub use window::Window;
 

@@ -8,8 +8,6 @@ use super::protocol::{Handover, Next};
 use super::run::Process;
 use crate::body::{self, Read};
 use crate::event::{Event, since_epoch_ms};
-use crate::in_process::{MAX_RESPONSE, too_large};
-use crate::text::function_error;
 use bytes::Bytes;
 use futures::FutureExt;
 use http_body_util::Full;
@@ -19,7 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use millstream_types::Outcome;
-use millstream_types::invocation::{FunctionError, FunctionErrorKind};
+use millstream_types::invocation::{FunctionError, FunctionErrorKind, MAX_RESPONSE};
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -202,7 +200,7 @@ async fn answer(process: &Arc<Process>, id: &str, request: Request<Incoming>, re
             (true, Some(error)) => Outcome::FunctionError(error),
             (false, _) => Outcome::FunctionError(reported(FunctionErrorKind::Raised, &head.headers, &bytes)),
         },
-        Ok(Read::TooLarge(length)) => Outcome::FunctionError(too_large(length)),
+        Ok(Read::TooLarge(length)) => Outcome::FunctionError(FunctionError::response_too_large(length)),
         Err(error) => {
             broken_off(process, &error).await;
             return refusal(StatusCode::BAD_REQUEST, "InvalidBody", "the body is not complete");
@@ -262,13 +260,13 @@ fn reported(kind: FunctionErrorKind, headers: &HeaderMap, body: &[u8]) -> Functi
     let message = report
         .error_message
         .unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    function_error(kind, &error_type, &message)
+    FunctionError::new(kind, &error_type, &message)
 }
 
 /// A response that was streamed may end with an error in its trailers.
 fn streamed_error(trailers: Option<&HeaderMap>) -> Option<FunctionError> {
     let error_type = trailers?.get(ERROR_TYPE)?.to_str().unwrap_or("Unknown");
-    Some(function_error(
+    Some(FunctionError::new(
         FunctionErrorKind::Raised,
         error_type,
         "the function failed while it streamed its response",

@@ -1,9 +1,8 @@
 //! What the end of a process means for the attempt it held. Pure: every way to end is told apart here.
 
 use crate::event::Event;
-use crate::text::{cut, function_error};
 use millstream_types::Outcome;
-use millstream_types::invocation::{FunctionError, FunctionErrorKind};
+use millstream_types::invocation::{FunctionError, FunctionErrorKind, cut};
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -121,10 +120,10 @@ impl Death<'_> {
 
     fn error(&self, kind: FunctionErrorKind, error_type: &str, text: &str) -> FunctionError {
         if self.tail.is_empty() {
-            return function_error(kind, error_type, text);
+            return FunctionError::new(kind, error_type, text);
         }
         // The text is cut first, so that the tail's end, which says most, is kept.
-        function_error(
+        FunctionError::new(
             kind,
             error_type,
             &format!("{}; last output: {}", cut(text, 1_024), self.tail),
@@ -134,7 +133,7 @@ impl Death<'_> {
 
 /// The error of a process that could not be started at all.
 pub(super) fn not_started(program: &str, why: &std::io::Error) -> FunctionError {
-    function_error(
+    FunctionError::new(
         FunctionErrorKind::Init,
         "Runtime.InvalidEntrypoint",
         &format!("cannot start {program}: {why}"),
@@ -153,7 +152,7 @@ mod tests {
         let exit = ExitStatus::from_raw(3 << 8);
         let kill = ExitStatus::from_raw(9);
         let broken = Doom::Broken("sang".to_owned());
-        let init_error = Doom::InitError(function_error(Init, "T", "m"));
+        let init_error = Doom::InitError(FunctionError::new(Init, "T", "m"));
         for (doom, held, status, kind, part) in [
             (None, Held::Running, exit, Exited, "exit status 3"),
             (None, Held::Running, kill, Crashed, "signal SIGKILL"),

@@ -1,7 +1,7 @@
 //! Records that were given up, and the failure documents that are still to be sent.
 
 use crate::ids::DiscardId;
-use crate::{MappingId, Mark, Namespace, RequestId, ResponseContext, ShardId, SourceArn, Wall};
+use crate::{DestinationArn, MappingId, Mark, Namespace, RequestId, ResponseContext, ShardId, Wall};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,7 @@ pub struct OutboxEntry {
     /// Which mapping.
     pub mapping: MappingId,
     /// Where it goes.
-    pub destination: SourceArn,
+    pub destination: DestinationArn,
     /// What keeps documents of one shard together at the destination.
     pub partition_key: String,
     /// The document.

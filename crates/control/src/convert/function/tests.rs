@@ -158,6 +158,23 @@ fn an_update_means_what_its_mask_names() {
         })),
         ..nothing()
     };
+    let lambda = |function: &str| v1::Function {
+        target: Some(ApiTarget::Lambda(v1::LambdaTarget {
+            function: function.into(),
+        })),
+        ..v1::Function::default()
+    };
+    let elsewhere = |function: &str| {
+        Target::Lambda(LambdaTarget {
+            function: function.into(),
+        })
+    };
+    let named = |function: &str| FunctionPatch {
+        target: Some(TargetPatch::Lambda(LambdaPatch {
+            function: Some(function.into()),
+        })),
+        ..nothing()
+    };
     let some = |patch| FunctionPatch {
         target: Some(TargetPatch::Process(patch)),
         ..nothing()
@@ -198,6 +215,10 @@ fn an_update_means_what_its_mask_names() {
         (&http("http://h/"), &["*"], everything(server("http://h/"))),
         (&http("http://h/"), &["http.url"], url("http://h/")),
         (&empty, &["http.url"], url("")),
+        (&lambda("f:live"), &[], replace(elsewhere("f:live"))),
+        (&lambda("f:live"), &["lambda"], replace(elsewhere("f:live"))),
+        (&lambda("f:live"), &["lambda.function"], named("f:live")),
+        (&empty, &["lambda.function"], named("")),
         (
             &remembering,
             &["process.memory_mb"],
@@ -224,7 +245,9 @@ fn an_update_means_what_its_mask_names() {
         (&http("http://h/"), &["process"], "update_mask"),
         (&http("http://h/"), &["http", "process"], "update_mask"),
         (&http("http://h/"), &["http.url", "process.env"], "update_mask"),
+        (&lambda("f"), &["lambda.function", "http.url"], "update_mask"),
         (&empty, &["http"], "function.target"),
+        (&empty, &["lambda"], "function.target"),
         (&empty, &["process"], "function.target"),
         (&empty, &["arn"], "update_mask"),
         (&empty, &["*"], "function.target"),
@@ -248,6 +271,9 @@ fn what_is_shown_can_be_sent_back() {
         Target::InProcess,
         Target::Http(HttpTarget {
             url: "http://127.0.0.1:8080/events".into(),
+        }),
+        Target::Lambda(LambdaTarget {
+            function: "123456789012:function:f:live".into(),
         }),
         Target::Process(default_process()),
         Target::Process(full),

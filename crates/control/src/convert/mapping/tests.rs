@@ -396,7 +396,7 @@ fn what_is_shown_can_be_sent_back() {
             max_retry_attempts: 0,
             max_record_age_seconds: 604_800,
             report_batch_item_failures: true,
-            on_failure: Some(arn),
+            on_failure: Some(arn.into()),
             tumbling_window_seconds: 900,
             filter_criteria: FilterCriteria {
                 filters: vec![r#"{"data":{"a":[1]}}"#.to_owned(), "{}".to_owned()],

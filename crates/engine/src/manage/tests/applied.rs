@@ -133,7 +133,7 @@ async fn everything_that_does_not_exist_is_told_at_once() {
         spec: MappingSpec {
             source: stream_arn("nosuch"),
             function: function("nosuch"),
-            on_failure: Some(stream_arn("neither")),
+            on_failure: Some(stream_arn("neither").into()),
             ..spec()
         },
         ..new_mapping("m")

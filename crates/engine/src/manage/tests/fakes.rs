@@ -400,7 +400,7 @@ impl Destinations for Outside {
     async fn destination(
         &self,
         _: &Namespace,
-        arn: &SourceArn,
+        arn: &DestinationArn,
     ) -> Result<Arc<dyn Destination>, DeliverError> {
         match arn.resource_name() {
             "failures" => Ok(Arc::new(Nowhere)),

@@ -78,7 +78,7 @@ async fn what_a_mapping_names_must_exist() {
         ),
         (
             MappingSpec {
-                on_failure: Some(stream_arn("nope")),
+                on_failure: Some(stream_arn("nope").into()),
                 ..spec()
             },
             "destination_config.on_failure.destination",
@@ -274,7 +274,7 @@ async fn an_update_is_checked() {
         ),
         (fix(|p| p.function = Some(function("nope"))), "function"),
         (
-            fix(|p| p.on_failure = Some(Some(stream_arn("nope")))),
+            fix(|p| p.on_failure = Some(Some(stream_arn("nope").into()))),
             "destination_config.on_failure.destination",
         ),
     ] {

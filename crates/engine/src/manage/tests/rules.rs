@@ -3,7 +3,8 @@
 use super::fakes::{function, new_function, new_mapping, spec, stream_arn};
 use crate::manage::admission::{self, Admission};
 use crate::manage::{
-    FunctionPatch, HttpPatch, ManageError, MappingPatch, NewFunction, NewMapping, ProcessPatch, TargetPatch,
+    FunctionPatch, HttpPatch, LambdaPatch, ManageError, MappingPatch, NewFunction, NewMapping, ProcessPatch,
+    TargetPatch,
 };
 use millstream_types::*;
 use std::collections::BTreeMap;
@@ -223,7 +224,7 @@ fn a_new_function_is_admitted_or_not() {
 #[test]
 fn a_patch_sets_what_it_names_and_nothing_else() {
     let old = MappingSpec {
-        on_failure: Some(stream_arn("failures")),
+        on_failure: Some(stream_arn("failures").into()),
         ..spec()
     };
     type Expect = fn(&mut MappingSpec);
@@ -366,9 +367,19 @@ fn a_function_patch_reaches_into_a_server_and_not_into_what_is_none() {
         nothing.apply(&spec(http("http://a/"))).unwrap(),
         spec(http("http://a/"))
     );
+    let lambda = |function: &str| {
+        Target::Lambda(LambdaTarget {
+            function: function.into(),
+        })
+    };
+    let named = patch(TargetPatch::Lambda(LambdaPatch {
+        function: Some("b".into()),
+    }));
+    assert_eq!(named.apply(&spec(lambda("a"))).unwrap(), spec(lambda("b")));
     let process = patch(TargetPatch::Process(ProcessPatch::default()));
     for (patch, old, field) in [
         (&url, Target::InProcess, "http"),
+        (&named, http("http://a/"), "lambda"),
         (&process, http("http://a/"), "process"),
     ] {
         let ManageError::Invalid(v) = patch.apply(&spec(old)).unwrap_err() else {

@@ -97,6 +97,10 @@ async fn output(session: &Session, name: String, request: &str) -> String {
                 "look into the logs of what serves {url}; its header lambda-runtime-aws-request-id was {request}"
             )
         }
+        Some(Target::Lambda(lambda)) => {
+            let function = lambda.function;
+            format!("look into the logs of {function} where it runs; its request had an id of its own there")
+        }
         Some(Target::InProcess(_)) => format!("the program that embeds it knows the request as {request}"),
         // Gone meanwhile.
         None => format!("the request was {request}"),

@@ -28,6 +28,15 @@ pub(crate) struct Settings {
         conflicts_with_all = ["command", "working_dir", "env", "env_pass", "init_timeout", "memory_mb"]
     )]
     url: Option<String>,
+    /// Instead of a program: a function of AWS Lambda, by name or ARN, with :VERSION or :ALIAS if wanted; see connections in
+    /// the server's configuration.
+    #[arg(
+        long,
+        value_name = "FUNCTION",
+        help_heading = HEADING,
+        conflicts_with_all = ["command", "url", "working_dir", "env", "env_pass", "init_timeout", "memory_mb"]
+    )]
+    lambda: Option<String>,
     /// Longest run of one invocation, up to 15m [default: 3s].
     #[arg(long, value_parser = units::duration, value_name = "DURATION", help_heading = HEADING)]
     timeout: Option<Duration>,
@@ -93,7 +102,7 @@ impl Settings {
 
     /// Whether it is said how the function is reached.
     pub(crate) fn has_target(&self) -> bool {
-        self.has_command() || self.url.is_some()
+        self.has_command() || self.url.is_some() || self.lambda.is_some()
     }
 
     /// Puts what is set into `function`, and names it for an update mask.
@@ -115,6 +124,7 @@ impl Settings {
             (self.memory_mb.is_some(), "process.memory_mb"),
             // The whole target, so that a program can be replaced by a server.
             (self.url.is_some(), "http"),
+            (self.lambda.is_some(), "lambda"),
         ]
         .into_iter()
         .filter_map(|(set, path)| set.then_some(path))
@@ -131,6 +141,11 @@ impl Settings {
         }
         if let Some(url) = &self.url {
             function.target = Some(Target::Http(v1::HttpTarget { url: url.clone() }));
+        }
+        if let Some(lambda) = &self.lambda {
+            function.target = Some(Target::Lambda(v1::LambdaTarget {
+                function: lambda.clone(),
+            }));
         }
         paths.sort_unstable();
         Ok(paths)
@@ -241,6 +256,19 @@ mod tests {
         );
         for other in [&["--", "x"][..], &["--env", "A=b"], &["--memory-mb", "256"]] {
             let args = ["x", "--url", "http://h/"].iter().chain(other);
+            assert!(Line::try_parse_from(args).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_function_of_lambda_is_a_target_of_its_own() {
+        let (function, paths) = parse(&["--lambda", "orders:live"]);
+        let Some(Target::Lambda(lambda)) = function.target else {
+            panic!("{function:?}")
+        };
+        assert_eq!((lambda.function.as_str(), paths), ("orders:live", vec!["lambda"]));
+        for other in [&["--", "x"][..], &["--env", "A=b"], &["--url", "http://h/"]] {
+            let args = ["x", "--lambda", "orders"].iter().chain(other);
             assert!(Line::try_parse_from(args).is_err(), "{other:?}");
         }
     }

@@ -38,6 +38,7 @@ pub(crate) fn row(f: &v1::Function) -> Vec<String> {
         Some(Target::Process(process)) => process.command.join(" "),
         Some(Target::InProcess(_)) => "in-process".to_owned(),
         Some(Target::Http(http)) => http.url.clone(),
+        Some(Target::Lambda(lambda)) => format!("lambda {}", lambda.function),
         None => String::new(),
     };
     vec![
@@ -78,9 +79,9 @@ impl Create {
         if !self.settings.has_target() {
             let create = format!("millstream function create {}", short(&self.name));
             return Err(CliError::usage(
-                "neither a program nor a URL is named",
+                "neither a program nor a URL nor a function of Lambda is named",
                 format!(
-                    "put a program behind --, e.g. {create} -- ./bootstrap; or a URL, e.g. {create} --url http://127.0.0.1:8080/"
+                    "put a program behind --, e.g. {create} -- ./bootstrap; or a URL, e.g. {create} --url http://127.0.0.1:8080/; or a function of AWS Lambda, e.g. {create} --lambda orders:live"
                 ),
             ));
         }
@@ -319,5 +320,12 @@ mod tests {
             ..function
         };
         assert_eq!(row(&served)[1], url);
+        let elsewhere = v1::Function {
+            target: Some(Target::Lambda(v1::LambdaTarget {
+                function: "orders:live".to_owned(),
+            })),
+            ..served
+        };
+        assert_eq!(row(&elsewhere)[1], "lambda orders:live");
     }
 }
