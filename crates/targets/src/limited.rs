@@ -56,3 +56,55 @@ impl Invoker for Limited {
         self.invoker.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::tests::invocation;
+    use bytes::Bytes;
+    use tokio::sync::Semaphore;
+
+    /// Returns when it is told to.
+    struct Slow(Arc<Semaphore>);
+
+    #[async_trait]
+    impl Invoker for Slow {
+        fn body(&self) -> Body {
+            Body::Json
+        }
+        async fn invoke(&self, _: Invocation) -> Outcome {
+            self.0.acquire().await.unwrap().forget();
+            Outcome::Response(Bytes::new())
+        }
+        fn status(&self) -> PoolStatus {
+            PoolStatus::default()
+        }
+        async fn close(&self) {}
+    }
+
+    #[tokio::test]
+    async fn so_many_run_at_once_and_none_after_the_end() {
+        let go = Arc::new(Semaphore::new(0));
+        let limited = Arc::new(Limited::new(Arc::new(Slow(Arc::clone(&go))), 1));
+        let invoke = || {
+            let limited = Arc::clone(&limited);
+            tokio::spawn(async move { limited.invoke(invocation(1)).await })
+        };
+        let first = invoke();
+        while limited.status().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(invoke().await.unwrap(), Outcome::Throttled { retry_after: None });
+        go.add_permits(1);
+        assert_eq!(first.await.unwrap(), Outcome::Response(Bytes::new()));
+        assert_eq!(limited.status().in_flight, 0);
+
+        let running = invoke();
+        while limited.status().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+        limited.close().await;
+        assert_eq!(running.await.unwrap(), closed());
+        assert_eq!(limited.invoke(invocation(1)).await, closed());
+    }
+}
