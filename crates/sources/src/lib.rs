@@ -6,12 +6,12 @@
 mod aws;
 mod clock;
 mod connection;
+mod destinations;
 mod dynamodb;
 mod kinesis;
+mod lambda;
 mod pace;
 mod polled;
-mod destinations;
-mod lambda;
 mod sqs;
 
 pub use aws::AwsSources;
@@ -19,8 +19,8 @@ pub use connection::{
     CONNECT_TIMEOUT, Connection, ConnectionProblem, ConnectionSettings, Connections, Connector, Fault,
     FaultKind, MAX_ATTEMPTS, MAX_CONNECTIONS, OPERATION_TIMEOUT, READ_TIMEOUT,
 };
+pub use destinations::AwsDestinations;
 pub use dynamodb::DynamoDbStreams;
 pub use kinesis::Kinesis;
-pub use polled::SharedShards;
-pub use destinations::AwsDestinations;
 pub use lambda::LambdaFunctions;
+pub use polled::SharedShards;

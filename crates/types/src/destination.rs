@@ -96,7 +96,7 @@ impl FromStr for DestinationArn {
                 let digits = account.len() == 12 && account.bytes().all(|c| c.is_ascii_digit());
                 partition.starts_with("aws") && !region.is_empty() && digits && is_topic(topic)
             }
-            _ => s.parse::<SourceArn>().is_ok(),
+            _ => s.parse::<SourceArn>().is_ok_and(|arn| !arn.is_consumer()),
         };
         if named {
             Ok(Self { text: s.to_owned() })
