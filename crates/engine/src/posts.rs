@@ -1,7 +1,7 @@
 //! What became of the failure documents of one mapping, as its conditions tell it.
 
 use crate::view::Condition;
-use millstream_types::{SourceArn, Wall};
+use millstream_types::{DestinationArn, Wall};
 
 /// Documents wait: the destination does not take them.
 const DESTINATION_UNAVAILABLE: &str = "DestinationUnavailable";
@@ -18,7 +18,7 @@ pub(crate) struct Posts {
 #[derive(Debug)]
 struct GivenUp {
     documents: u64,
-    destination: SourceArn,
+    destination: DestinationArn,
     since: Wall,
 }
 
@@ -29,7 +29,7 @@ impl Posts {
     }
 
     /// A delivery failed at `now`. Whether that changes a condition.
-    pub(crate) fn failed(&mut self, destination: &SourceArn, why: &str, now: Wall) -> bool {
+    pub(crate) fn failed(&mut self, destination: &DestinationArn, why: &str, now: Wall) -> bool {
         let message = format!("{destination}: {why}");
         let since = self.waiting.as_ref().map_or(now, |w| w.1);
         let before = self.waiting.replace((message, since));
@@ -37,7 +37,7 @@ impl Posts {
     }
 
     /// A document was given up at `now`.
-    pub(crate) fn given_up(&mut self, destination: &SourceArn, now: Wall) {
+    pub(crate) fn given_up(&mut self, destination: &DestinationArn, now: Wall) {
         // It does not wait any more; what waits besides says so with its next attempt.
         self.waiting = None;
         let (documents, since) = self
@@ -77,7 +77,7 @@ impl Posts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millstream_types::StreamName;
+    use millstream_types::{SourceArn, StreamName};
 
     fn shown(posts: &Posts) -> Vec<(&'static str, String, u64)> {
         posts
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn waiting_ends_with_a_delivery_and_giving_up_stays() {
         let mut posts = Posts::default();
-        let destination = SourceArn::local_stream(&StreamName::new("dead").unwrap());
+        let destination = DestinationArn::from(SourceArn::local_stream(&StreamName::new("dead").unwrap()));
         let waits = format!("{destination}: full");
         assert!(!posts.delivered());
         assert!(posts.failed(&destination, "full", Wall(5)));
