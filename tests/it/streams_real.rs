@@ -136,9 +136,10 @@ fn settings(kinesis: &KinesisLocal, tables: &Ministack) -> Settings {
         ("THERE_ACCESS_KEY_ID", ACCOUNT),
         ("THERE_SECRET_ACCESS_KEY", "secret"),
     ];
-    let mut settings = Settings::default();
-    settings.env = variables.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
-    settings
+    Settings {
+        env: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
+        ..Settings::default()
+    }
 }
 
 fn from_env(name: &str) -> Option<u64> {

@@ -85,12 +85,13 @@ async fn serve(mut stream: TcpStream, what: Do, heard: Arc<Mutex<Vec<String>>>, 
 /// The whole request.
 async fn read(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     loop {
         let n = stream.read(&mut buffer).await.unwrap();
         all.extend_from_slice(&buffer[..n]);
         let text = String::from_utf8_lossy(&all).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            assert!(n > 0, "the client went away before its request was whole");
             continue;
         };
         let length = head.lines().find_map(|line| {
