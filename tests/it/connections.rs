@@ -1,8 +1,10 @@
 //! The setting `connections` of the built binary: what keeps it from starting, and what it is told by.
 
-use crate::cli::text;
-use crate::server::binary;
+use crate::cli::{fails, ok, text};
+use crate::client::test_function;
+use crate::server::{Server, Settings, binary};
 use crate::wait::SOON;
+use millstream_api::v1;
 use std::process::{Output, Stdio};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -96,4 +98,24 @@ async fn every_problem_is_told_at_once_and_a_key_is_never_repeated() {
     ])
     .await;
     assert!(text(&printed.stdout).contains("env:ORDERS"), "{printed:?}");
+}
+
+#[tokio::test]
+async fn what_a_connection_fits_is_not_the_brokers_and_all_else_is() {
+    let list = "[{match: 'arn:aws:sqs:*:000000000000:emulated-*', endpoint_url: 'http://127.0.0.1:9', credentials: 'env:KEYS'}]";
+    let mut settings = Settings::flags(&["--connections", list]);
+    settings.env = ["KEYS_ACCESS_KEY_ID", "KEYS_SECRET_ACCESS_KEY"]
+        .map(|name| (name.to_owned(), "any".to_owned()))
+        .to_vec();
+    let server = Server::start_with(settings).await;
+    let client = server.client();
+    let command = test_function(&server.dir().join("calls"), "id");
+    client.create_function("f", &command, SOON / 4, 1).await;
+    for queue in ["emulated-jobs", "jobs"] {
+        client.create_queue(queue, v1::Queue::default()).await;
+    }
+    let create = |queue| ["mapping", "create", "m", "--queue", queue, "--function", "f"];
+    let (_, said) = fails(&server, &create("emulated-jobs")).await;
+    assert!(said.contains("GetQueueUrl"), "{said}");
+    ok(&server, &create("jobs")).await;
 }
