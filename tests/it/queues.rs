@@ -273,6 +273,8 @@ async fn queues_survive_a_kill() {
         .collect::<Vec<_>>();
     assert_eq!(deleted(&client, "jobs", &done).await, [""]);
     let locked = received(&client, "jobs.fifo", 1).await;
+    // A receive does not wait for its write; what is written after it does.
+    client.create_queue("last", v1::Queue::default()).await;
 
     server.kill9().await;
     server.restart().await;
