@@ -85,7 +85,7 @@ fn is_refusal(found: Result<Delivery, DeliverError>, part: &str) {
 async fn a_queue_takes_documents_is_gone_and_is_found_again() {
     let rig = Rig::start();
     let arn = queue_arn("failed");
-    is_refusal(rig.deliver(&arn).await, "QueueDoesNotExist");
+    is_refusal(rig.deliver(&arn).await, "GetQueueUrl: ");
     let url = rig.create_queue("failed").await;
     assert!(!rig.find(&arn).await.unwrap().wants_payload());
     assert_eq!(rig.deliver(&arn).await, Ok(Delivery::Delivered));
