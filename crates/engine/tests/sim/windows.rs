@@ -159,7 +159,7 @@ impl Windows {
         known: &[(Seq, Wall)],
     ) -> Result<(), String> {
         let length = u64::from(length_s) * 1_000;
-        if window.start.0 % length != 0 || window.end.0 - window.start.0 != length {
+        if !window.start.0.is_multiple_of(length) || window.end.0 - window.start.0 != length {
             return Err(format!("{:?} to {:?} is no window", window.start, window.end));
         }
         if window.is_final != records.is_empty() {
