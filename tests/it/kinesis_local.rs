@@ -54,7 +54,8 @@ impl KinesisLocal {
             .env("SHARD_LIMIT", "1000")
             .env("LOG_LEVEL", "ERROR")
             .current_dir(dir.path())
-            .stdin(Stdio::null())
+            // It ends when this is closed.
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .process_group(0)
