@@ -714,7 +714,7 @@ async fn a_mapping_of_a_queue_is_refused_where_it_makes_no_sense() {
         ),
         (
             "--stream orders --function f --from trim --on-failure queue/dead.fifo",
-            "a standard queue or a stream, not a FIFO queue",
+            "a stream of the built-in broker, not a FIFO queue",
         ),
         (
             "--stream orders --function f --from trim --on-failure queue/nosuch",
