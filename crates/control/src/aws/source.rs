@@ -160,7 +160,7 @@ fn kafka(r: &MappingRequest, first: &str) -> Result<()> {
 }
 
 fn not_served(field: &str, value: &str, what: &str) -> AwsError {
-    let allowed = format!("{what} is not read here; want a Kinesis-shaped stream or an SQS-shaped queue");
+    let allowed = format!("{what} is not read here; want a stream of Kinesis or DynamoDB, or a queue of SQS");
     AwsError::not_valid(field, value, &allowed)
 }
 
