@@ -1,8 +1,7 @@
 //! Resource names (AIP-122): `namespaces/{namespace}/{collection}/{id}`, and etags.
 
 use crate::refusal::Refusal;
-use millstream_types::function::function_arn;
-use millstream_types::{FunctionName, Namespace, QueueName, SourceArn};
+use millstream_types::{FunctionName, FunctionRef, Namespace, QueueName, SourceArn};
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -66,23 +65,18 @@ where
     })
 }
 
-/// Reads what names a function for a mapping of `namespace`: a bare name, a full name, or an ARN.
-pub(crate) fn function(field: &str, namespace: &Namespace, text: &str) -> Result<FunctionName, Refusal> {
+/// Reads what names a function for a mapping of `namespace`: a bare name, a full name, or what Lambda takes.
+pub(crate) fn function(field: &str, namespace: &Namespace, text: &str) -> Result<FunctionRef, Refusal> {
     if text.is_empty() {
         return Err(Refusal::missing(field, "the name or ARN of a function"));
     }
-    if text.starts_with("arn:") {
-        let name = text.rsplit(':').next().unwrap_or_default();
-        let own = FunctionName::new(name)
-            .ok()
-            .filter(|name| function_arn(name) == text);
-        return own.ok_or_else(|| {
-            let allowed =
-                "the ARN of a function of this system, arn:aws:lambda:us-east-1:000000000000:function:{name}";
-            Refusal::new(field, text, allowed)
-        });
+    if text.contains('/') {
+        let name: FunctionName = short_or_full(field, namespace, text, FUNCTIONS)?;
+        return Ok(name.into());
     }
-    short_or_full(field, namespace, text, FUNCTIONS)
+    let allowed = "the name of a registered function, of 1 to 64 letters, digits, hyphens and underscores, or what names a \
+                   function of AWS Lambda: a name, an ARN or a part of one, with or without a version or an alias";
+    FunctionRef::parse(text).ok_or_else(|| Refusal::new(field, text, allowed))
 }
 
 /// Reads what names a queue for another queue of `namespace`: a bare name, a full name, or an ARN.
@@ -174,21 +168,23 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_named_in_three_ways() {
+    fn a_function_is_named_in_many_ways() {
         let ns = Namespace::default();
+        let arn = "arn:aws:lambda:us-east-1:123456789012:function:f:1";
         for (text, expected) in [
             ("f", Some("f")),
             ("namespaces/default/functions/f", Some("f")),
-            ("arn:aws:lambda:us-east-1:000000000000:function:f", Some("f")),
+            (arn, Some(arn)),
+            ("f:live", Some("f:live")),
+            ("123456789012:function:f", Some("123456789012:function:f")),
             ("namespaces/other/functions/f", None),
-            ("arn:aws:lambda:us-east-1:123456789012:function:f", None),
-            ("arn:aws:lambda:us-east-1:000000000000:function:f:1", None),
-            ("f.g", None),
+            ("arn:aws:sqs:us-east-1:123456789012:f", None),
+            ("f g", None),
             ("", None),
         ] {
             let read = function("mapping.function", &ns, text);
             assert_eq!(
-                read.as_ref().ok().map(FunctionName::as_str),
+                read.as_ref().ok().map(FunctionRef::as_str),
                 expected,
                 "{text}: {read:?}"
             );

@@ -5,9 +5,8 @@ use millstream_core::verdict::{QueueVerdict, Verdict};
 use millstream_telemetry::attempt::{About, AttemptSpan, Call, Ending, Subject};
 use millstream_telemetry::names::{error, log, verdict};
 use millstream_telemetry::origin::Origin;
-use millstream_types::function::function_arn;
 use millstream_types::invocation::FunctionErrorKind;
-use millstream_types::{FunctionName, Mapping, MappingName, Mono, Outcome, ShardId, TraceContext};
+use millstream_types::{FunctionRef, Mapping, MappingName, Mono, Outcome, ShardId, TraceContext};
 use std::sync::Arc;
 
 /// What all attempts of one consumer have in common.
@@ -16,7 +15,7 @@ pub(crate) struct Observer {
     pub(crate) meter: Arc<Meter>,
     subject: Subject,
     mapping: MappingName,
-    function: FunctionName,
+    function: FunctionRef,
 }
 
 /// An attempt that runs. One that is dropped was abandoned, because its owner ended.
@@ -37,8 +36,8 @@ impl Observer {
             id: mapping.id,
             source: &mapping.spec.source,
             shard,
-            function: &mapping.spec.function,
-            function_arn: &function_arn(&mapping.spec.function).into(),
+            function: mapping.spec.function.as_str(),
+            function_arn: &mapping.spec.function.arn().into(),
         });
         Self {
             meter,

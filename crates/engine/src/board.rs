@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use millstream_core::mapping_state::MappingState;
 use millstream_core::shard::ShardLag;
 use millstream_ports::QueueSource;
-use millstream_types::{FunctionName, Mapping, MappingId, MappingName, Namespace, ShardId, SourceArn};
+use millstream_types::{FunctionRef, Mapping, MappingId, MappingName, Namespace, ShardId, SourceArn};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
@@ -71,7 +71,7 @@ pub(crate) struct About {
     pub(crate) namespace: Namespace,
     pub(crate) name: MappingName,
     pub(crate) source: SourceArn,
-    pub(crate) function: FunctionName,
+    pub(crate) function: FunctionRef,
 }
 
 impl About {
@@ -284,7 +284,7 @@ fn new_entry() -> Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millstream_types::{Desired, MappingSpec, StreamName, Wall};
+    use millstream_types::{Desired, FunctionName, MappingSpec, StreamName, Wall};
 
     fn mapping() -> Mapping {
         let source = SourceArn::local_stream(&StreamName::new("orders").unwrap());

@@ -1,17 +1,20 @@
-//! One pool actor per function: it holds the invoker of the function as it is set now, and replaces it when the
-//! function changes.
+//! One pool actor per registered function: it holds the invoker of the function as it is set now, and replaces it when
+//! the function changes. A function of AWS Lambda that is not registered has nothing behind its invoker, and so no actor:
+//! the consumers that call it share the invoker, and it goes with the last of them.
 
 use crate::context::Context;
 use crate::task::Owned;
-use millstream_ports::{Invoker, PoolStatus};
-use millstream_types::{Function, FunctionName, Namespace, Wall};
+use millstream_ports::{InvokeFactory, Invoker, PoolStatus};
+use millstream_types::{Function, FunctionName, FunctionRef, LambdaFunction, Mapping, Namespace, Wall};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// How long an invoker that was replaced may finish what it runs, beyond the function's own timeout.
 const REPLACED_GRACE: Duration = Duration::from_secs(5);
+/// Longest run of a function of AWS Lambda. Its own timeout is Lambda's to keep, and its invoker's to wait for.
+const LONGEST_RUN: Duration = Duration::from_mins(15);
 
 /// Names a function.
 pub(crate) type FunctionKey = (Namespace, FunctionName);
@@ -27,6 +30,35 @@ pub(crate) struct Pool {
 #[derive(Default)]
 pub(crate) struct Pools {
     pools: Mutex<BTreeMap<FunctionKey, Result<Pool, String>>>,
+    lambda: Mutex<BTreeMap<LambdaFunction, Weak<dyn Invoker>>>,
+}
+
+/// What the attempts of one consumer call.
+pub(crate) enum Callee {
+    /// A registered function, as it is set at each attempt.
+    Registered(FunctionKey),
+    /// A function of AWS Lambda, or why it cannot be called, for people.
+    Lambda(Result<Pool, String>),
+}
+
+impl Callee {
+    /// What a mapping names.
+    pub(crate) fn of(mapping: &Mapping, context: &Context) -> Self {
+        match &mapping.spec.function {
+            FunctionRef::Registered(name) => Self::Registered((mapping.namespace.clone(), name.clone())),
+            FunctionRef::Lambda(function) => {
+                Self::Lambda(context.pools.lambda(function, &*context.ports.functions))
+            }
+        }
+    }
+
+    /// The function as it is set now, or why it cannot be called, for people.
+    pub(crate) fn pool(&self, context: &Context) -> Result<Pool, String> {
+        match self {
+            Self::Registered((namespace, name)) => context.pools.get(namespace, name),
+            Self::Lambda(pool) => pool.clone(),
+        }
+    }
 }
 
 impl Pools {
@@ -45,6 +77,22 @@ impl Pools {
             .get(&(namespace.clone(), function.clone()))
             .cloned()
             .unwrap_or_else(missing)
+    }
+
+    /// The invoker of a function of AWS Lambda, which all that hold it share.
+    fn lambda(&self, function: &LambdaFunction, factory: &dyn InvokeFactory) -> Result<Pool, String> {
+        let mut kept = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = |invoker| Pool {
+            invoker,
+            timeout: LONGEST_RUN,
+        };
+        if let Some(invoker) = kept.get(function).and_then(Weak::upgrade) {
+            return Ok(pool(invoker));
+        }
+        kept.retain(|_, invoker| invoker.strong_count() > 0);
+        let invoker = factory.lambda(function)?;
+        kept.insert(function.clone(), Arc::downgrade(&invoker));
+        Ok(pool(invoker))
     }
 
     pub(crate) fn status(&self, namespace: &Namespace, function: &FunctionName) -> PoolStatus {

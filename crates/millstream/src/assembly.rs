@@ -137,6 +137,7 @@ impl Assembly {
             catalog: Arc::new(catalog),
             sources: sources.clone(),
             destinations: sources.clone(),
+            lambda: sources.clone(),
             clock,
             entropy,
             live: node.live(),

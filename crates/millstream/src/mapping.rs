@@ -2,7 +2,7 @@
 
 use millstream_types::destination::InvalidDestination;
 use millstream_types::{
-    DestinationArn, FilterCriteria, FunctionName, MappingSpec, OnUnmatched, QueueName, SourceArn,
+    DestinationArn, FilterCriteria, FunctionRef, MappingSpec, OnUnmatched, QueueName, SourceArn,
     StartingPosition, StreamName, Wall,
 };
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -70,7 +70,8 @@ impl MappingSettings {
         self
     }
 
-    /// The function to call. Required.
+    /// The function to call: one that is registered, or what names a function of AWS Lambda that a connection serves.
+    /// Required.
     #[must_use]
     pub fn function(mut self, name: impl Into<String>) -> Self {
         self.function = Some(name.into());
@@ -228,7 +229,7 @@ impl MappingSettings {
         };
         let function = match &self.function {
             None => Err("it names no function; add .function(…)".to_owned()),
-            Some(name) => FunctionName::new(name).map_err(|e| e.to_string()),
+            Some(name) => FunctionRef::parse(name).ok_or_else(|| unnamed(name)),
         };
         let on_failure = match &self.on_failure {
             None => Ok(None),
@@ -259,7 +260,7 @@ impl MappingSettings {
     fn with(
         &self,
         source: SourceArn,
-        function: FunctionName,
+        function: FunctionRef,
         on_failure: Option<DestinationArn>,
     ) -> MappingSpec {
         // A stream that is not told otherwise is read from its beginning; a start set for a queue is refused later.
@@ -285,4 +286,11 @@ impl MappingSettings {
             ..MappingSpec::new(source, function, start)
         }
     }
+}
+
+fn unnamed(text: &str) -> String {
+    format!(
+        "function '{text}' is not valid: want 1 to 64 letters, digits, hyphens and underscores, or what names a function of \
+         AWS Lambda"
+    )
 }

@@ -5,10 +5,11 @@ use crate::error::StartError;
 use async_trait::async_trait;
 use millstream_broker::Broker;
 use millstream_ports::{
-    DeliverError, Destination, Destinations, QueueSource, SourceError, Sources, StreamSource,
+    DeliverError, Destination, Destinations, FindError, FindFunction, QueueSource, SourceError, Sources,
+    StreamSource,
 };
 use millstream_targets::Factory;
-use millstream_types::{DestinationArn, Namespace, SourceArn};
+use millstream_types::{DestinationArn, FoundFunction, Namespace, SourceArn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,19 @@ impl Elsewhere {
     #[allow(clippy::unused_self)]
     pub(crate) fn functions(&self, factory: Factory) -> Factory {
         factory
+    }
+
+    #[cfg(feature = "aws")]
+    async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
+        let connector = Arc::clone(self.aws.connector());
+        millstream_sources::LambdaFunctions::new(connector)
+            .find(given)
+            .await
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
+        millstream_ports::NoLambda.find(given).await
     }
 
     #[cfg(feature = "aws")]
@@ -148,5 +162,12 @@ impl Destinations for Routed {
     ) -> Result<Arc<dyn Destination>, DeliverError> {
         let taking = self.elsewhere.taking(arn).unwrap_or(&self.broker);
         taking.destination(namespace, arn).await
+    }
+}
+
+#[async_trait]
+impl FindFunction for Routed {
+    async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
+        self.elsewhere.find(given).await
     }
 }

@@ -30,7 +30,7 @@ pub fn stream_event(source: &SourceArn, records: impl IntoIterator<Item = (Bytes
         .map(|(offset, (key, data))| sample::record(offset, key, data, now))
         .collect();
     let mut event = Vec::new();
-    EventShape::of_stream(source, &sample::shard()).encode(&records, None, &mut event);
+    EventShape::of_stream(source, &sample::shard(), None).encode(&records, None, &mut event);
     event.into()
 }
 

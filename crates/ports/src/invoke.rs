@@ -1,7 +1,8 @@
 //! Functions as the engine calls them.
 
 use async_trait::async_trait;
-use millstream_types::{Function, Invocation, Outcome};
+use millstream_types::lambda::LambdaName;
+use millstream_types::{FoundFunction, Function, Invocation, LambdaFunction, Outcome};
 use std::sync::Arc;
 
 /// In which form a target wants a batch.
@@ -51,4 +52,52 @@ pub trait InvokeFactory: Send + Sync + 'static {
     /// # Errors
     /// If the function's target cannot be served here; the text says why and what to do.
     fn invoker(&self, function: &Function) -> Result<Arc<dyn Invoker>, String>;
+
+    /// An invoker for a function of AWS Lambda that is not registered here. It keeps to the time that Lambda gives the
+    /// function, whatever the timeout of an invocation. Asks nobody yet.
+    ///
+    /// # Errors
+    /// As [`InvokeFactory::invoker`]; the default serves none.
+    fn lambda(&self, function: &LambdaFunction) -> Result<Arc<dyn Invoker>, String> {
+        Err(format!(
+            "function {} is of AWS Lambda, which this program does not reach",
+            function.given
+        ))
+    }
+}
+
+/// Looks for functions that are not registered here.
+#[async_trait]
+pub trait FindFunction: Send + Sync + 'static {
+    /// Asks AWS Lambda about the function of this name, in any form that Lambda takes.
+    async fn find(&self, given: &str) -> Result<FoundFunction, FindError>;
+}
+
+/// No connection leads to AWS Lambda.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLambda;
+
+#[async_trait]
+impl FindFunction for NoLambda {
+    async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
+        let arn = LambdaName::parse(given).map_or_else(|| given.to_owned(), |named| named.arn());
+        Err(FindError::NotServed(arn))
+    }
+}
+
+/// Why a function was not found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// No connection leads to where it would be; which ARN was looked for.
+    #[error("no connection serves {0}")]
+    NotServed(String),
+    /// Lambda does not have it, or not this version or alias.
+    #[error("{0}")]
+    NotFound(String),
+    /// Lambda does not tell us of it, or it can not be called as it is.
+    #[error("{0}")]
+    Refused(String),
+    /// Lambda does not answer now.
+    #[error("{0}")]
+    Unavailable(String),
 }

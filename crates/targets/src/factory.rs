@@ -5,7 +5,7 @@ use crate::in_process::{ClosureInvoker, InProcess};
 use crate::limited::Limited;
 use crate::process::{Plan, PoolOptions, ProcessInvoker, Spawner};
 use millstream_ports::{InvokeFactory, Invoker};
-use millstream_types::{Function, Target};
+use millstream_types::{Function, LambdaFunction, Target};
 use std::io;
 use std::sync::Arc;
 
@@ -92,5 +92,17 @@ impl InvokeFactory for Factory {
                 )))
             }
         }
+    }
+
+    fn lambda(&self, function: &LambdaFunction) -> Result<Arc<dyn Invoker>, String> {
+        let lambda = self.lambda.as_ref().ok_or_else(|| {
+            format!(
+                "function {} is of AWS Lambda, which this program was built without: build it with the feature `aws`, or \
+                 let the mapping name a registered function",
+                function.given
+            )
+        })?;
+        // How many run at once is for the mapping and Lambda to limit.
+        lambda.lambda(function)
     }
 }

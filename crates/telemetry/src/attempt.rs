@@ -3,9 +3,7 @@
 use crate::names::{attribute, error, span, verdict};
 use crate::origin::{self, Origin};
 use millstream_types::arn::SourceKind;
-use millstream_types::{
-    FunctionName, MappingId, MappingName, Namespace, RequestId, ShardId, SourceArn, TraceContext,
-};
+use millstream_types::{MappingId, MappingName, Namespace, RequestId, ShardId, SourceArn, TraceContext};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use std::collections::BTreeSet;
@@ -39,7 +37,7 @@ pub struct About<'a> {
     /// The shard, of a stream.
     pub shard: Option<&'a ShardId>,
     /// The function's name.
-    pub function: &'a FunctionName,
+    pub function: &'a str,
     /// The function's ARN.
     pub function_arn: &'a Arc<str>,
 }
@@ -94,7 +92,7 @@ impl Subject {
             ),
             KeyValue::new(attribute::MESSAGING_CONSUMER_GROUP, text(about.mapping.as_str())),
             KeyValue::new(attribute::FAAS_TRIGGER, attribute::TRIGGER_PUBSUB),
-            KeyValue::new(attribute::FAAS_INVOKED_NAME, text(about.function.as_str())),
+            KeyValue::new(attribute::FAAS_INVOKED_NAME, text(about.function)),
             KeyValue::new(
                 attribute::LAMBDA_INVOKED_ARN,
                 StringValue::from(about.function_arn.clone()),

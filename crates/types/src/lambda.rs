@@ -73,6 +73,13 @@ impl<'a> LambdaName<'a> {
             self.name
         )
     }
+
+    /// The same with the version or alias, if one is named.
+    #[must_use]
+    pub fn qualified_arn(&self) -> String {
+        let qualifier = self.qualifier.map_or_else(String::new, |q| format!(":{q}"));
+        self.arn() + &qualifier
+    }
 }
 
 fn is_word(text: &str, more: &[u8]) -> bool {

@@ -19,6 +19,7 @@ pub mod message;
 pub mod net;
 pub mod queue;
 pub mod record;
+pub mod reference;
 pub mod sequence;
 pub mod stream;
 pub mod tags;
@@ -38,6 +39,7 @@ pub use mapping::{Desired, Mapping, MappingSpec, ProvisionedPollers, StartPin, S
 pub use message::{Message, Receipt};
 pub use queue::QueueSpec;
 pub use record::{Record, TraceContext};
+pub use reference::{FoundFunction, FunctionRef, LambdaFunction};
 pub use sequence::{Mark, Position, Seq};
 pub use stream::{ShardInfo, StreamSpec};
 pub use tags::Tags;

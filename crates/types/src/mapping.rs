@@ -2,7 +2,7 @@
 
 use crate::arn::SourceKind;
 use crate::{
-    Applied, DestinationArn, FilterCriteria, FunctionName, MappingId, MappingName, Namespace, Position,
+    Applied, DestinationArn, FilterCriteria, FunctionRef, MappingId, MappingName, Namespace, Position,
     ShardId, SourceArn, Tags, Wall,
 };
 use serde::{Deserialize, Serialize};
@@ -58,8 +58,8 @@ pub enum Desired {
 pub struct MappingSpec {
     /// Where records come from. Fixed at creation.
     pub source: SourceArn,
-    /// What is called.
-    pub function: FunctionName,
+    /// What is called. Of a function of AWS Lambda, what is known of it is what it was when the mapping named it.
+    pub function: FunctionRef,
     /// Where reading starts; required for streams, none for queues. Fixed at creation.
     pub starting_position: Option<StartingPosition>,
     /// Most records of a batch, 1 to 10,000; default 100, for queues 10. FIFO queues: at most 10.
@@ -130,13 +130,17 @@ impl ProvisionedPollers {
 impl MappingSpec {
     /// A mapping of a stream with AWS's defaults.
     #[must_use]
-    pub fn stream(source: SourceArn, function: FunctionName, starting_position: StartingPosition) -> Self {
+    pub fn stream(
+        source: SourceArn,
+        function: impl Into<FunctionRef>,
+        starting_position: StartingPosition,
+    ) -> Self {
         Self::new(source, function, Some(starting_position))
     }
 
     /// A mapping of a queue with AWS's defaults.
     #[must_use]
-    pub fn queue(source: SourceArn, function: FunctionName) -> Self {
+    pub fn queue(source: SourceArn, function: impl Into<FunctionRef>) -> Self {
         Self::new(source, function, None)
     }
 
@@ -145,13 +149,13 @@ impl MappingSpec {
     #[must_use]
     pub fn new(
         source: SourceArn,
-        function: FunctionName,
+        function: impl Into<FunctionRef>,
         starting_position: Option<StartingPosition>,
     ) -> Self {
         let batch_size = Self::default_batch_size(source.kind());
         Self {
             source,
-            function,
+            function: function.into(),
             starting_position,
             batch_size,
             batching_window_seconds: 0,

@@ -5,7 +5,7 @@ use millstream_types::lambda::{LambdaName, is_account, is_region};
 
 /// AWS's expression for ARNs, of which [`is_arn`] tells.
 pub(super) const ARN: &str = r"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)";
-/// AWS's expression for what names a function, of which [`FunctionRef::parse`] tells.
+/// AWS's expression for what names a function, of which [`NamedFunction::parse`] tells.
 pub(super) const FUNCTION: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
 
 /// Whether it is an ARN by AWS's expression.
@@ -30,7 +30,7 @@ pub(super) fn service(arn: &str) -> &str {
 
 /// What names a function: a bare name, a partial or a whole ARN, each with or without a qualifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FunctionRef {
+pub(super) struct NamedFunction {
     /// Whether partition, region and account, where given, are ours.
     pub(super) is_local: bool,
     pub(super) name: String,
@@ -38,7 +38,7 @@ pub(super) struct FunctionRef {
     pub(super) qualifier: Option<String>,
 }
 
-impl FunctionRef {
+impl NamedFunction {
     /// Reads it; none if it has none of the forms.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let named = LambdaName::parse(text)?;
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_function_is_named_in_many_ways() {
         let found = |name: &str, qualifier: Option<&str>, is_local| {
-            Some(FunctionRef {
+            Some(NamedFunction {
                 is_local,
                 name: name.to_owned(),
                 qualifier: qualifier.map(str::to_owned),
@@ -121,7 +121,7 @@ mod tests {
             ("a/b", None),
             ("", None),
         ] {
-            assert_eq!(FunctionRef::parse(text), expected, "{text}");
+            assert_eq!(NamedFunction::parse(text), expected, "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Functions, as far as clients of event source mappings look at them.
 
-use super::arn::FunctionRef;
+use super::arn::NamedFunction;
 use super::constraint::Constraints;
 use super::error::AwsError;
 use super::route::Query;
@@ -27,8 +27,8 @@ pub(super) async fn find(manager: &Manager, text: &str, qualifier: Option<&str>)
         let qualifier = qualifier.map_or_else(String::new, |q| format!(":{q}"));
         format!("arn:aws:lambda:{LOCAL_REGION}:{LOCAL_ACCOUNT}:function:{name}{qualifier}")
     };
-    let named =
-        FunctionRef::parse(text).ok_or_else(|| AwsError::not_found(format!("Function not found: {text}")))?;
+    let named = NamedFunction::parse(text)
+        .ok_or_else(|| AwsError::not_found(format!("Function not found: {text}")))?;
     if let (Some(a), Some(b)) = (named.qualifier.as_deref(), qualifier)
         && a != b
     {

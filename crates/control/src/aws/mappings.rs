@@ -1,6 +1,5 @@
 //! Create, get, list, update and delete of event source mappings.
 
-use super::arn::FunctionRef;
 use super::error::{AwsError, Exception};
 use super::request::MappingRequest;
 use super::route::Query;
@@ -106,19 +105,15 @@ pub(super) async fn list(manager: &Manager, mut query: Query) -> Result<Answer> 
 /// What a listing is of.
 struct Filter {
     source: Option<String>,
-    /// None for all functions; a qualified or foreign one is mapped by nothing.
-    function: Option<Option<String>>,
+    /// None for all functions.
+    function: Option<String>,
 }
 
 impl Filter {
     fn new(source: Option<String>, function: Option<&str>) -> Self {
-        let function = function.map(|text| {
-            let named = FunctionRef::parse(text)?;
-            (named.is_local && named.qualifier.is_none()).then_some(named.name)
-        });
         Self {
             source: source.filter(|arn| !arn.is_empty()),
-            function,
+            function: function.map(str::to_owned),
         }
     }
 
@@ -128,7 +123,7 @@ impl Filter {
         let of_function = self
             .function
             .as_ref()
-            .is_none_or(|name| name.as_deref() == Some(spec.function.as_str()));
+            .is_none_or(|name| spec.function.is_named_by(name));
         of_source && of_function
     }
 }

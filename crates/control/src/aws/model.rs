@@ -1,7 +1,7 @@
 //! The constraints of AWS's model for the members of create, update and list (semantics, section 2).
 
 use super::Result;
-use super::arn::{ARN, FUNCTION, FunctionRef, is_arn};
+use super::arn::{ARN, FUNCTION, NamedFunction, is_arn};
 use super::constraint::Constraints;
 use super::request::MappingRequest;
 
@@ -77,7 +77,7 @@ fn source_arn(c: &mut Constraints, arn: Option<&str>) {
 pub(super) fn function_name(c: &mut Constraints, name: Option<&str>) {
     c.length("functionName", name, &(1..=256));
     c.pattern("functionName", name.filter(|n| !n.is_empty()), FUNCTION, |n| {
-        FunctionRef::parse(n).is_some()
+        NamedFunction::parse(n).is_some()
     });
 }
 

@@ -1,7 +1,6 @@
 //! From a request to the settings of a new mapping or the change of one: what has to be known of the kind of source, in
 //! AWS's words (semantics 2.2 and 2.3). The rest of the rules are the engine's.
 
-use super::arn::FunctionRef;
 use super::error::AwsError;
 use super::request::{Destinations, MappingRequest, Pollers};
 use super::source::{Source, of_others, unsupported};
@@ -9,7 +8,7 @@ use super::{Result, namespace};
 use millstream_engine::manage::{MappingPatch, NewMapping, Violation, starting_position};
 use millstream_types::arn::SourceKind;
 use millstream_types::{
-    Applied, DestinationArn, FunctionName, MappingSpec, OnUnmatched, ProvisionedPollers, StartingPosition,
+    Applied, DestinationArn, FunctionRef, MappingSpec, OnUnmatched, ProvisionedPollers, StartingPosition,
     Tags, Wall,
 };
 
@@ -63,21 +62,9 @@ pub(super) fn update(r: &MappingRequest, kind: SourceKind) -> Result<MappingPatc
     Ok(patch)
 }
 
-/// The function that is named. Functions have no versions and no aliases.
-pub(super) fn function(text: &str) -> Result<FunctionName> {
-    let missing = || AwsError::invalid("Function does not exist");
-    let named = FunctionRef::parse(text)
-        .filter(|f| f.is_local)
-        .ok_or_else(missing)?;
-    match named.qualifier.as_deref() {
-        None => FunctionName::new(&named.name).map_err(|_| missing()),
-        Some("$LATEST" | "$LATEST.PUBLISHED") => Err(AwsError::not_valid(
-            "FunctionName",
-            text,
-            "a function without a qualifier: functions have no versions here",
-        )),
-        Some(_) => Err(missing()),
-    }
+/// The function that is named.
+fn function(text: &str) -> Result<FunctionRef> {
+    FunctionRef::parse(text).ok_or_else(|| AwsError::invalid("Function does not exist"))
 }
 
 fn start(r: &MappingRequest, source: &Source) -> Result<Option<StartingPosition>> {

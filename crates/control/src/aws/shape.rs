@@ -3,7 +3,6 @@
 use millstream_engine::manage::MappingState;
 use millstream_engine::view::MappingView;
 use millstream_types::arn::{LOCAL_ACCOUNT, LOCAL_REGION};
-use millstream_types::function::function_arn;
 use millstream_types::{
     Desired, Mapping, MappingId, MappingSpec, ProvisionedPollers, StartingPosition, Wall,
 };
@@ -44,7 +43,7 @@ fn common(mapping: &Mapping) -> Map<String, Value> {
         ("UUID", json!(mapping.id.to_string())),
         ("EventSourceMappingArn", json!(mapping_arn(mapping.id))),
         ("EventSourceArn", json!(spec.source.as_str())),
-        ("FunctionArn", json!(function_arn(&spec.function))),
+        ("FunctionArn", json!(spec.function.arn())),
         ("LastModified", seconds(mapping.modified)),
         ("BatchSize", json!(spec.batch_size)),
         (

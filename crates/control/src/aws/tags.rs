@@ -1,6 +1,6 @@
 //! Tags of mappings and functions.
 
-use super::arn::FunctionRef;
+use super::arn::NamedFunction;
 use super::error::AwsError;
 use super::members::Members;
 use super::route::Query;
@@ -37,7 +37,7 @@ impl Tagged {
         }
         if of("function") {
             let missing = || AwsError::not_found(format!("Function not found: {arn}"));
-            let named = FunctionRef::parse(arn).filter(|f| f.is_local && f.qualifier.is_none());
+            let named = NamedFunction::parse(arn).filter(|f| f.is_local && f.qualifier.is_none());
             let name = named
                 .and_then(|f| FunctionName::new(f.name).ok())
                 .ok_or_else(missing)?;

@@ -8,7 +8,7 @@ use millstream_api::v1;
 use millstream_engine::manage::{MappingPatch, MappingState, starting_position};
 use millstream_engine::view::{Condition, Counters, MappingStatus, MappingView};
 use millstream_types::{
-    Applied, Desired, DestinationArn, FunctionName, Mapping, MappingSpec, Namespace, SourceArn,
+    Applied, Desired, DestinationArn, FunctionRef, Mapping, MappingSpec, Namespace, SourceArn,
     StartingPosition, StreamName,
 };
 
@@ -69,7 +69,7 @@ pub(crate) fn new_spec(
         source.or_else(stand_in)?,
         refusals
             .take(names::function(FUNCTION, namespace, &m.function))
-            .or_else(|| FunctionName::new("f").ok())?,
+            .or_else(|| FunctionRef::parse("f"))?,
         start,
     );
     let everything = patch(m, &Mask::All, &defaults, refusals);
@@ -84,7 +84,7 @@ pub(crate) fn update(
     refusals: &mut Refusals,
 ) -> Option<MappingPatch> {
     let mask = Mask::read(mask, PATHS, refusals);
-    let defaults = MappingSpec::new(stand_in()?, FunctionName::new("f").ok()?, None);
+    let defaults = MappingSpec::new(stand_in()?, FunctionRef::parse("f")?, None);
     let mut patch = patch(m, &mask, &defaults, refusals);
     if mask.means_fixed("source_arn", !m.source_arn.is_empty()) {
         patch.source = refusals.take(source(&m.source_arn));

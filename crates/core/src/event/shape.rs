@@ -36,13 +36,13 @@ impl EventShape {
     /// Bytes of an event without records and window: `{"Records":[]}`.
     pub const ENVELOPE_LEN: usize = OPEN.len() + CLOSE_RECORDS.len() + CLOSE.len();
 
-    /// The shape of the events of a shard of a stream.
+    /// The shape of the events of a shard of a stream; `role` is that of the function, if it is known.
     #[must_use]
-    pub fn of_stream(source: &SourceArn, shard: &ShardId) -> Self {
+    pub fn of_stream(source: &SourceArn, shard: &ShardId, role: Option<&str>) -> Self {
         if source.kind() == SourceKind::DynamoDb {
             return Self::verbatim(source.as_str(), shard);
         }
-        Self::kinesis(source.as_str(), source.region(), shard, &role_arn(source))
+        Self::kinesis(source.as_str(), source.region(), shard, &role_arn(source, role))
     }
 
     /// The shape of Kinesis events. `role_arn` is shown as `invokeIdentityArn`.
@@ -222,9 +222,10 @@ fn write_seconds(at: Wall, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'.', digit(ms / 100), digit(ms / 10), digit(ms)]);
 }
 
-/// `invokeIdentityArn`. Nothing here has an execution role; one is made up.
-pub(crate) fn role_arn(source: &SourceArn) -> String {
-    format!("arn:aws:iam::{}:role/millstream", source.account())
+/// `invokeIdentityArn`: the execution role of the function. What is registered here has none, and one is made up.
+pub(crate) fn role_arn(source: &SourceArn, role: Option<&str>) -> String {
+    let made_up = || format!("arn:aws:iam::{}:role/millstream", source.account());
+    role.map_or_else(made_up, str::to_owned)
 }
 
 /// `approximateArrivalTimestamp` as it is written.

@@ -73,7 +73,7 @@ fn shape() -> EventShape {
 fn records_of_dynamodb_are_written_as_they_came() {
     let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000";
     let arn = arn.parse().unwrap();
-    let shape = EventShape::of_stream(&arn, &ShardId::new(SHARD).unwrap());
+    let shape = EventShape::of_stream(&arn, &ShardId::new(SHARD).unwrap(), None);
     let record = |data: &'static str| Record {
         mark: Mark::of(Seq::from_u128(1)),
         arrival: Wall(1),

@@ -164,7 +164,7 @@ impl RecordFilter {
             source_arn: spec.source.as_str().into(),
             region: spec.source.region().into(),
             shard: shard.clone(),
-            role_arn: role_arn(&spec.source).into(),
+            role_arn: role_arn(&spec.source, spec.function.role()).into(),
         };
         if spec.source.kind() == SourceKind::DynamoDb {
             let program = compile(&spec.filter_criteria, Shape::DynamoDb)?;

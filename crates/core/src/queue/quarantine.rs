@@ -3,7 +3,6 @@
 use crate::event::QueueEventShape;
 use crate::ids::IdSource;
 use millstream_types::durable::{Discard, DiscardCondition};
-use millstream_types::function::function_arn;
 use millstream_types::{Mapping, Message, ShardId, Wall};
 
 /// A discard of messages of a mapping of a queue; none without messages. `place` stands for the queue where shards do;
@@ -34,7 +33,7 @@ pub fn quarantine(
         last_arrival: Some(last.system.sent),
         records: messages.len() as u32,
         at: now,
-        function_arn: function_arn(&mapping.spec.function),
+        function_arn: mapping.spec.function.arn(),
         source_arn: mapping.spec.source.as_str().to_owned(),
         payload: shape.encode(messages),
         window: None,

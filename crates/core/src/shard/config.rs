@@ -2,7 +2,6 @@
 
 use super::windows::MAX_STATE_BYTES;
 use crate::event::{EventShape, MAX_EVENT_BYTES};
-use millstream_types::function::function_arn;
 use millstream_types::{DestinationArn, MappingId, MappingSpec, Namespace, ShardId, SourceArn};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,8 +95,7 @@ impl ShardConfig {
     ) -> Self {
         let batch_size = spec.batch_size.max(1) as usize;
         let lanes = spec.parallelization_factor.clamp(1, 10);
-        let arn = function_arn(&spec.function);
-        let shape = EventShape::of_stream(&spec.source, &shard);
+        let shape = EventShape::of_stream(&spec.source, &shard, spec.function.role());
         Self {
             generation,
             lanes,
@@ -115,7 +113,7 @@ impl ShardConfig {
                 namespace,
                 mapping,
                 shard,
-                function_arn: arn,
+                function_arn: spec.function.arn(),
                 source: spec.source.clone(),
                 on_failure: spec.on_failure.clone(),
             },

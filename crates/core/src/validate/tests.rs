@@ -209,7 +209,7 @@ fn source_and_start_are_fixed() {
         (spec(), changed(|s| s.batch_size = 7), vec![]),
         (
             spec(),
-            changed(|s| s.function = FunctionName::new("g").unwrap()),
+            changed(|s| s.function = FunctionName::new("g").unwrap().into()),
             vec![],
         ),
         (

@@ -2,7 +2,7 @@
 
 use super::error::{ManageError, Violation, violation};
 use super::{NewFunction, NewMapping};
-use millstream_types::{Desired, Function, FunctionName, Mapping, SourceArn};
+use millstream_types::{Desired, Function, FunctionRef, Mapping, SourceArn};
 
 /// Longest id of a request, in characters.
 const MAX_REQUEST_ID: usize = 64;
@@ -41,10 +41,10 @@ pub(super) fn concerns(new: &NewMapping, existing: &Mapping) -> bool {
 }
 
 /// Whether `mapping` connects these two, and is to go on doing so.
-pub(super) fn maps(mapping: &Mapping, source: &SourceArn, function: &FunctionName) -> bool {
+pub(super) fn maps(mapping: &Mapping, source: &SourceArn, function: &FunctionRef) -> bool {
     mapping.desired != Desired::Deleted
         && mapping.spec.source == *source
-        && mapping.spec.function == *function
+        && mapping.spec.function.is_same(function)
 }
 
 /// Decides about a new mapping. `existing` holds at least what [`concerns`] it.
@@ -80,7 +80,12 @@ fn is_repetition(new: &NewMapping, made: &Mapping) -> bool {
     let same_start =
         new.spec.source == made.spec.source && new.spec.starting_position == made.spec.starting_position;
     let paused = made.desired == Desired::Paused;
-    same_name && same_start && (made.generation > 1 || (new.spec == made.spec && new.paused == paused))
+    // What is known of the function by now is not of the call.
+    let mut spec = new.spec.clone();
+    if spec.function.as_str() == made.spec.function.as_str() {
+        spec.function = made.spec.function.clone();
+    }
+    same_name && same_start && (made.generation > 1 || (spec == made.spec && new.paused == paused))
 }
 
 /// Decides about a new function.

@@ -3,12 +3,13 @@
 use super::admission::{self, Admission};
 use super::error::{self, ManageError};
 use super::patch::Notes;
+use super::resolve::Resolved;
 use super::{Listed, Manager, MappingPatch, observed, patch};
 use crate::view::{Live, MappingInspection, MappingView};
 use millstream_ports::CatalogError;
 use millstream_types::{
-    Applied, Desired, DestinationArn, Function, FunctionName, Mapping, MappingId, MappingName, MappingSpec,
-    Namespace, SourceArn, StartPin, StartingPosition, Tags, Wall,
+    Applied, Desired, DestinationArn, FunctionRef, Mapping, MappingId, MappingName, MappingSpec, Namespace,
+    SourceArn, StartPin, StartingPosition, Tags, Wall,
 };
 use std::time::Duration;
 
@@ -55,14 +56,21 @@ impl Manager {
             .collect();
         broken.extend(self.check_mapping(&new.spec));
         error::all(broken)?;
+        let mut new = new;
+        // Before the question what exists already: a function has several names.
+        let function = self.resolve(&new.namespace, &new.spec.function).await;
+        if let Ok(found) = &function {
+            new.spec.function = found.function.clone();
+        }
         let _admission = self.admission.lock().await;
         let existing = self
             .all_mappings(&new.namespace, |m| admission::concerns(&new, m))
             .await?;
+        // A call that is repeated gets its answer though the function may be gone since.
         if let Admission::Repeated(made) = admission::mapping(&new, &existing)? {
             return Ok(self.view(made));
         }
-        let start = self.admit_references(&new).await?;
+        let start = self.admit_references(&new, function).await?;
         let mapping = self.first_version(new, start, now);
         if validate_only {
             return Ok(self.preview(mapping));
@@ -71,13 +79,14 @@ impl Manager {
     }
 
     /// Checks that what a new mapping names exists, and makes its start concrete.
-    async fn admit_references(&self, new: &NewMapping) -> Result<Option<StartPin>, ManageError> {
+    async fn admit_references(
+        &self,
+        new: &NewMapping,
+        function: Result<Resolved, ManageError>,
+    ) -> Result<Option<StartPin>, ManageError> {
         let (namespace, spec) = (&new.namespace, &new.spec);
         let mut broken = Vec::new();
-        let function = error::note(
-            self.require_function(namespace, &spec.function).await,
-            &mut broken,
-        )?;
+        let function = error::note(function, &mut broken)?;
         if let Some(destination) = &spec.on_failure {
             error::note(
                 self.require_destination(namespace, destination).await,
@@ -86,7 +95,7 @@ impl Manager {
         }
         let source = match spec.starting_position {
             None => self
-                .require_queue(namespace, &spec.source, function.as_ref())
+                .require_queue(namespace, &spec.source, function.map(|f| f.timeout))
                 .await
                 .map(|()| None),
             Some(start) => self
@@ -121,7 +130,7 @@ impl Manager {
         &self,
         namespace: &Namespace,
         arn: &SourceArn,
-        function: Option<&Function>,
+        timeout: Option<Duration>,
     ) -> Result<(), ManageError> {
         let of_source = |e| error::of_source(&e, arn.as_str());
         let queue = self
@@ -131,8 +140,7 @@ impl Manager {
             .await
             .map_err(of_source)?;
         let hidden = queue.attributes().await.map_err(of_source)?.visibility_timeout;
-        let Some(function) = function else { return Ok(()) };
-        let timeout = Duration::from_millis(function.spec.timeout_ms.into());
+        let Some(timeout) = timeout else { return Ok(()) };
         Ok(millstream_core::validate::visibility(hidden, timeout)?)
     }
 
@@ -227,6 +235,14 @@ impl Manager {
         expected: Option<u64>,
         validate_only: bool,
     ) -> Result<MappingView, ManageError> {
+        let named = match &patch.function {
+            Some(asked) => {
+                // A mapping that is not there is told first.
+                self.current(namespace, name, expected).await?;
+                Some(self.resolve(namespace, asked).await)
+            }
+            None => None,
+        };
         let _admission = self.admission.lock().await;
         let mut last = None;
         for _ in 0..CHANGE_TRIES {
@@ -234,8 +250,9 @@ impl Manager {
             if old.desired == Desired::Deleted {
                 return Err(ManageError::deleting(name));
             }
-            let spec = patch.apply(&old.spec);
-            self.admit_update(&old, &spec).await?;
+            let mut spec = patch.apply(&old.spec);
+            let timeout = settle_function(&old.spec, &mut spec, named.as_ref());
+            self.admit_update(&old, &spec, timeout).await?;
             let wanted = (spec, patch.desired(old.desired));
             let now = self.ports.clock.now().wall;
             let next = match patch::next_mapping(&old, wanted, patch.notes(), now) {
@@ -256,11 +273,16 @@ impl Manager {
     }
 
     /// Checks a change; what it does not touch is not checked again (semantics 2.2).
-    async fn admit_update(&self, old: &Mapping, new: &MappingSpec) -> Result<(), ManageError> {
+    async fn admit_update(
+        &self,
+        old: &Mapping,
+        new: &MappingSpec,
+        timeout: Result<Duration, ManageError>,
+    ) -> Result<(), ManageError> {
         millstream_core::validate::update(&old.spec, new)?;
         let mut broken = Vec::new();
         if new.function != old.spec.function {
-            let fits = self.check_function_of(&old.namespace, &new.source, &new.function);
+            let fits = self.check_timeout(&old.namespace, &new.source, timeout);
             error::note(fits.await, &mut broken)?;
             let twins = self
                 .all_mappings(&old.namespace, |m| {
@@ -289,13 +311,24 @@ impl Manager {
         &self,
         namespace: &Namespace,
         source: &SourceArn,
-        function: &FunctionName,
+        function: &FunctionRef,
+    ) -> Result<(), ManageError> {
+        let found = self.resolve(namespace, function).await;
+        self.check_timeout(namespace, source, found.map(|f| f.timeout))
+            .await
+    }
+
+    /// Checks that a queue hides messages for as long as the function may run that was looked for.
+    async fn check_timeout(
+        &self,
+        namespace: &Namespace,
+        source: &SourceArn,
+        timeout: Result<Duration, ManageError>,
     ) -> Result<(), ManageError> {
         let mut broken = Vec::new();
-        let found = self.require_function(namespace, function).await;
-        let function = error::note(found, &mut broken)?;
+        let timeout = error::note(timeout, &mut broken)?;
         if source.kind().is_queue() {
-            let fits = self.require_queue(namespace, source, function.as_ref());
+            let fits = self.require_queue(namespace, source, timeout);
             error::note(fits.await, &mut broken)?;
         }
         error::all(broken)
@@ -448,23 +481,6 @@ impl Manager {
         }
     }
 
-    async fn require_function(
-        &self,
-        namespace: &Namespace,
-        name: &FunctionName,
-    ) -> Result<Function, ManageError> {
-        match self.ports.catalog.function(namespace, name).await {
-            Ok(function) => Ok(function),
-            Err(CatalogError::NotFound { .. }) => Err(ManageError::violation(
-                "function",
-                name.as_str(),
-                "the name of a registered function",
-                "Function does not exist",
-            )),
-            Err(e) => Err(e.into()),
-        }
-    }
-
     async fn require_destination(
         &self,
         namespace: &Namespace,
@@ -485,6 +501,27 @@ pub(super) fn show(live: &dyn Live, mapping: Mapping) -> MappingView {
     }
     let status = live.status(mapping.id);
     observed::view(mapping, status)
+}
+
+/// Puts what was found of a function that an update names in its place; how long it may run. A function that is named
+/// as before stays as it was when it cannot be looked for: the update does not depend on it.
+fn settle_function(
+    old: &MappingSpec,
+    new: &mut MappingSpec,
+    named: Option<&Result<Resolved, ManageError>>,
+) -> Result<Duration, ManageError> {
+    match named {
+        Some(Ok(found)) => {
+            new.function = found.function.clone();
+            Ok(found.timeout)
+        }
+        Some(Err(_)) if new.function.as_str() == old.function.as_str() => {
+            new.function = old.function.clone();
+            Ok(Duration::ZERO)
+        }
+        Some(Err(e)) => Err(e.clone()),
+        None => Ok(Duration::ZERO),
+    }
 }
 
 /// The text of an id is always a valid name.

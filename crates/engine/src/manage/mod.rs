@@ -14,6 +14,7 @@ mod invoke;
 mod mappings;
 mod observed;
 mod patch;
+mod resolve;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -29,7 +30,7 @@ pub use patch::{FunctionPatch, HttpPatch, LambdaPatch, MappingPatch, ProcessPatc
 pub use watch::WatchItem;
 
 use crate::view::Live;
-use millstream_ports::{Catalog, Clock, Destinations, Discards, Entropy, LedgerRead, Sources};
+use millstream_ports::{Catalog, Clock, Destinations, Discards, Entropy, FindFunction, LedgerRead, Sources};
 use millstream_types::{FunctionSpec, MappingSpec, RequestId, Wall};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -43,6 +44,8 @@ pub struct ManagerPorts {
     pub sources: Arc<dyn Sources>,
     /// Finds the failure destination of a mapping.
     pub destinations: Arc<dyn Destinations>,
+    /// Finds a function that is not registered.
+    pub lambda: Arc<dyn FindFunction>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids of mappings and invocations.

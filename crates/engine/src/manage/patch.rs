@@ -2,7 +2,7 @@
 
 use super::error::ManageError;
 use millstream_types::{
-    Applied, Desired, DestinationArn, FilterCriteria, Function, FunctionName, FunctionSpec, HttpTarget,
+    Applied, Desired, DestinationArn, FilterCriteria, Function, FunctionRef, FunctionSpec, HttpTarget,
     LambdaTarget, Mapping, MappingSpec, OnUnmatched, ProcessTarget, ProvisionedPollers, SourceArn,
     StartingPosition, Tags, Target, Wall,
 };
@@ -24,7 +24,7 @@ pub struct MappingPatch {
     /// See [`MappingSpec::starting_position`].
     pub starting_position: Option<StartingPosition>,
     /// See [`MappingSpec::function`].
-    pub function: Option<FunctionName>,
+    pub function: Option<FunctionRef>,
     /// See [`MappingSpec::batch_size`]; `Some(None)` goes back to the default for the source.
     pub batch_size: Option<Option<u32>>,
     /// See [`MappingSpec::batching_window_seconds`].

@@ -9,6 +9,7 @@ use crate::board::{Gauge, Reading, Totals};
 use crate::budget::Reservation;
 use crate::context::Context;
 use crate::failpoint;
+use crate::functions::Callee;
 use crate::mapping::MappingMsg;
 use crate::shard::{Health, ShardEvent};
 use crate::task::{Owned, Timer};
@@ -20,7 +21,6 @@ use millstream_core::queue::{
 };
 use millstream_core::shard::StopReason;
 use millstream_ports::QueueSource;
-use millstream_types::function::function_arn;
 use millstream_types::{Mapping, ShardId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::BTreeMap;
@@ -116,11 +116,10 @@ impl Actor for QueueConsumer {
         context.board.consumes(mapping.id, args.source.clone());
         let job = Job {
             context: context.clone(),
-            namespace: mapping.namespace.clone(),
             mapping: mapping.name.clone(),
             id: mapping.id,
-            function: mapping.spec.function.clone(),
-            function_arn: function_arn(&mapping.spec.function).into(),
+            callee: Callee::of(mapping, &context),
+            function_arn: mapping.spec.function.arn().into(),
             report_item_failures: mapping.spec.report_batch_item_failures,
             shape: config.shape.clone(),
             observer: Observer::new(mapping, None, meter.clone()),

@@ -3,6 +3,7 @@
 use super::consumer::QueueMsg;
 use crate::attempt::{Judged, Observer, Running};
 use crate::context::Context;
+use crate::functions::Callee;
 use millstream_core::event::QueueEventShape;
 use millstream_core::mutant::{self, Mutant};
 use millstream_core::queue::{AttemptOrder, AttemptReport};
@@ -10,9 +11,7 @@ use millstream_core::verdict::{QueueVerdict, queue_verdict};
 use millstream_ports::Body;
 use millstream_telemetry::attempt::Call;
 use millstream_telemetry::origin::Origin;
-use millstream_types::{
-    FunctionName, Invocation, MappingId, MappingName, Message, Namespace, Now, Outcome, Payload, TraceContext,
-};
+use millstream_types::{Invocation, MappingId, MappingName, Message, Now, Outcome, Payload, TraceContext};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +22,9 @@ const TARGET_GRACE: Duration = Duration::from_secs(15);
 /// What all attempts of one queue have in common.
 pub(super) struct Job {
     pub(super) context: Arc<Context>,
-    pub(super) namespace: Namespace,
     pub(super) mapping: MappingName,
     pub(super) id: MappingId,
-    pub(super) function: FunctionName,
+    pub(super) callee: Callee,
     pub(super) function_arn: Arc<str>,
     pub(super) report_item_failures: bool,
     pub(super) shape: Arc<QueueEventShape>,
@@ -75,7 +73,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> QueueMsg {
     if !job.context.session.is_valid(now.mono) {
         return QueueMsg::Held(order.id);
     }
-    let pool = match job.context.pools.get(&job.namespace, &job.function) {
+    let pool = match job.callee.pool(&job.context) {
         Ok(pool) => pool,
         Err(why) => {
             let missing = QueueVerdict::Throttled {

@@ -9,6 +9,7 @@ use crate::board::{Gauge, Reading, Totals};
 use crate::budget::Reservation;
 use crate::context::Context;
 use crate::failpoint;
+use crate::functions::Callee;
 use crate::keeper::{Acquired, KeeperMsg};
 use crate::mapping::MappingMsg;
 use crate::meter::Meter;
@@ -23,7 +24,6 @@ use millstream_core::shard::{
 };
 use millstream_ports::{Gap, Lag, StreamSource};
 use millstream_types::commit::CommitOutcome;
-use millstream_types::function::function_arn;
 use millstream_types::{Mapping, Position, ShardId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::BTreeMap;
@@ -215,10 +215,9 @@ impl ConsumerState {
         let mapping = &self.args.mapping;
         let job = Job {
             context: context.clone(),
-            namespace: mapping.namespace.clone(),
             mapping: mapping.name.clone(),
-            function: mapping.spec.function.clone(),
-            function_arn: function_arn(&mapping.spec.function).into(),
+            callee: Callee::of(mapping, &context),
+            function_arn: mapping.spec.function.arn().into(),
             report_item_failures: mapping.spec.report_batch_item_failures,
             shape: self.config.shape.clone(),
             event_bytes: self.config.limits.event_bytes,

@@ -3,6 +3,7 @@
 use super::consumer::ShardMsg;
 use crate::attempt::{Judged, Observer, Running};
 use crate::context::Context;
+use crate::functions::Callee;
 use crate::session::HeldLease;
 use bytes::Bytes;
 use millstream_core::event::EventShape;
@@ -12,9 +13,7 @@ use millstream_core::verdict::{Verdict, verdict, window_verdict};
 use millstream_ports::Body;
 use millstream_telemetry::attempt::Call;
 use millstream_telemetry::origin::Origin;
-use millstream_types::{
-    FunctionName, Invocation, MappingName, Namespace, Now, Outcome, Payload, TraceContext,
-};
+use millstream_types::{Invocation, MappingName, Now, Outcome, Payload, TraceContext};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +24,8 @@ const TARGET_GRACE: Duration = Duration::from_secs(15);
 /// What all attempts of one shard have in common.
 pub(super) struct Job {
     pub(super) context: Arc<Context>,
-    pub(super) namespace: Namespace,
     pub(super) mapping: MappingName,
-    pub(super) function: FunctionName,
+    pub(super) callee: Callee,
     pub(super) function_arn: Arc<str>,
     pub(super) report_item_failures: bool,
     pub(super) shape: Arc<EventShape>,
@@ -92,7 +90,7 @@ async fn attempt(job: &Job, order: AttemptOrder) -> Attempted {
     if !job.lease.check(now) {
         return Attempted::Ended(report(Verdict::Throttled { retry_after: None }), None);
     }
-    let pool = match job.context.pools.get(&job.namespace, &job.function) {
+    let pool = match job.callee.pool(&job.context) {
         Ok(pool) => pool,
         Err(why) => return Attempted::Ended(report(Verdict::Throttled { retry_after: None }), Some(why)),
     };

@@ -43,7 +43,7 @@ impl World {
         invocation: &Invocation,
     ) -> Option<(u64, oneshot::Receiver<Outcome>)> {
         self.end_abandoned();
-        let plan = self.plan.of_function(function)?.clone();
+        let plan = self.plan.of_function(function.as_str())?.clone();
         let call = self.number();
         let going = match (&invocation.payload, &invocation.lease, plan.source) {
             (Payload::Records(range), Some(lease), _) => {

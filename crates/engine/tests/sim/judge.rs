@@ -246,7 +246,7 @@ impl World {
     /// A mapping is new.
     pub(crate) fn made(&mut self, mapping: &Mapping) {
         self.judges.standings.insert(mapping.id, Standing::default());
-        match self.plan.of_function(&mapping.spec.function).cloned() {
+        match self.plan.of_function(mapping.spec.function.as_str()).cloned() {
             Some(plan) => match plan.source {
                 Source::Stream(stream) => self.made_of_stream(stream, mapping, plan),
                 Source::Queue(queue) => self.made_of_queue(queue, mapping),

@@ -243,7 +243,7 @@ impl World {
             return;
         };
         let (old, mut spec) = (mapping.spec.clone(), mapping.spec.clone());
-        match self.plan.of_function(&spec.function).map(|m| m.source) {
+        match self.plan.of_function(spec.function.as_str()).map(|m| m.source) {
             Some(Source::Stream(_)) => plan::change_stream(&mut self.rng, &mut spec),
             Some(Source::Queue(n)) => plan::change_queue(&mut self.rng, &mut spec, self.plan.queues[n].fifo),
             None => return,
@@ -283,7 +283,10 @@ impl World {
     /// Makes a mapping anew where one was removed.
     pub(crate) fn make(&mut self) {
         let taken = |w: &World, function: &FunctionName| {
-            w.catalog.mappings.values().any(|m| m.spec.function == *function)
+            w.catalog
+                .mappings
+                .values()
+                .any(|m| m.spec.function.as_str() == function.as_str())
         };
         let free = self
             .plan

@@ -163,8 +163,8 @@ impl Plan {
     }
 
     /// The mapping that calls this function.
-    pub(crate) fn of_function(&self, name: &FunctionName) -> Option<&MappingPlan> {
-        self.mappings.iter().find(|m| m.function == *name)
+    pub(crate) fn of_function(&self, name: &str) -> Option<&MappingPlan> {
+        self.mappings.iter().find(|m| m.function.as_str() == name)
     }
 }
 

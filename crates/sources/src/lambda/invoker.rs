@@ -1,6 +1,7 @@
 //! The port's view of a function of Lambda.
 
 use super::bounded::BoundAnswers;
+use super::find::{self, Known};
 use super::outcome;
 use crate::connection::Connector;
 use async_trait::async_trait;
@@ -12,13 +13,16 @@ use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use millstream_ports::{Body, InvokeFactory, Invoker, PoolStatus};
+use millstream_ports::{Body, FindError, FindFunction, InvokeFactory, Invoker, PoolStatus};
 use millstream_types::invocation::MAX_RESPONSE;
 use millstream_types::lambda::LambdaName;
-use millstream_types::{Function, Invocation, Outcome, Payload, Target, TraceContext};
+use millstream_types::{
+    FoundFunction, Function, Invocation, LambdaFunction, Outcome, Payload, Target, TraceContext,
+};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Beyond the function's timeout, how long an answer may take: Lambda gives a runtime so long to start.
 const START_WAIT: Duration = Duration::from_secs(10);
@@ -41,6 +45,14 @@ impl LambdaFunctions {
         }
     }
 
+    /// How what is named so is reached, or why it is not.
+    fn config(&self, given: &str) -> Result<SdkConfig, String> {
+        let named =
+            LambdaName::parse(given).ok_or_else(|| format!("'{given}' names no function of AWS Lambda"))?;
+        let config = self.connector.config_of(&named.arn(), named.region);
+        config.map_err(|e| format!("{given} of AWS Lambda is not served: {e}"))
+    }
+
     /// Waits so long for an answer beyond the function's timeout; ten seconds if nothing is said.
     #[must_use]
     pub fn with_start_wait(self, start_wait: Duration) -> Self {
@@ -53,20 +65,33 @@ impl InvokeFactory for LambdaFunctions {
         let Target::Lambda(target) = &function.spec.target else {
             return Err(format!("function {} is not of AWS Lambda", function.name));
         };
-        let named = LambdaName::parse(&target.function)
-            .ok_or_else(|| format!("'{}' names no function of AWS Lambda", target.function))?;
-        let config = self.connector.config_of(&named.arn(), named.region);
-        let config = config.map_err(|e| {
-            format!(
-                "function {}: {} of AWS Lambda is not served: {e}",
-                function.name, target.function
-            )
-        })?;
-        Ok(Arc::new(LambdaInvoker::new(
-            &config,
-            &target.function,
-            self.start_wait,
-        )))
+        let of_function = |why| format!("function {}: {why}", function.name);
+        let config = self.config(&target.function).map_err(of_function)?;
+        let invoker = LambdaInvoker::new(&config, &target.function, self.start_wait);
+        Ok(Arc::new(invoker))
+    }
+
+    fn lambda(&self, function: &LambdaFunction) -> Result<Arc<dyn Invoker>, String> {
+        let config = self.config(&function.given)?;
+        let invoker = LambdaInvoker::new(&config, &function.given, self.start_wait);
+        Ok(Arc::new(LambdaInvoker {
+            known: Some(Known::of(function)),
+            ..invoker
+        }))
+    }
+}
+
+#[async_trait]
+impl FindFunction for LambdaFunctions {
+    async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
+        let named = LambdaName::parse(given)
+            .ok_or_else(|| FindError::NotFound(format!("'{given}' names no function")))?;
+        let config = self
+            .connector
+            .config_of(&named.arn(), named.region)
+            .map_err(find::unserved)?;
+        // Boxed: the SDK's futures are large.
+        Box::pin(find::look(&Client::new(&config), given, named.qualifier)).await
     }
 }
 
@@ -76,6 +101,8 @@ struct LambdaInvoker {
     /// As it was given.
     function: String,
     start_wait: Duration,
+    /// What Lambda told of it, where its timeout is not set here.
+    known: Option<Known>,
 }
 
 impl LambdaInvoker {
@@ -100,6 +127,7 @@ impl LambdaInvoker {
             client: Client::from_conf(config),
             function: function.to_owned(),
             start_wait,
+            known: None,
         }
     }
 
@@ -116,11 +144,35 @@ impl LambdaInvoker {
                     request.headers_mut().insert(TRACE_ID, trace.clone());
                 }
             });
-        match timeout(given + self.start_wait, request.send()).await {
-            Ok(Ok(answer)) => outcome::of_answer(answer, given),
-            Ok(Err(error)) => outcome::of_error(&error),
-            Err(_elapsed) => Outcome::Timeout { after: given },
+        let (mut request, started) = (pin!(request.send()), Instant::now());
+        let mut given = given;
+        loop {
+            let ended = match timeout_at(started + given + self.start_wait, &mut request).await {
+                Ok(ended) => ended,
+                Err(_elapsed) => tokio::select! {
+                    biased;
+                    ended = &mut request => ended,
+                    longer = self.longer_than(given) => match longer {
+                        Some(longer) => {
+                            given = longer;
+                            continue;
+                        }
+                        None => return Outcome::Timeout { after: given },
+                    },
+                },
+            };
+            return match ended {
+                Ok(answer) => outcome::of_answer(answer, given),
+                Err(error) => outcome::of_error(&error),
+            };
         }
+    }
+
+    /// The function's timeout, if its owner has made it longer than this since it was asked for.
+    async fn longer_than(&self, given: Duration) -> Option<Duration> {
+        let known = self.known.as_ref()?;
+        known.ask_again(&self.client, &self.function).await;
+        Some(known.timeout()).filter(|timeout| *timeout > given)
     }
 }
 
@@ -138,8 +190,9 @@ impl Invoker for LambdaInvoker {
             };
         };
         let trace = invocation.trace.as_ref().and_then(TraceContext::amazon_trace_id);
+        let given = self.known.as_ref().map_or(invocation.timeout, Known::timeout);
         // Boxed: the SDK's futures are large.
-        Box::pin(self.call(event.into(), trace, invocation.timeout)).await
+        Box::pin(self.call(event.into(), trace, given)).await
     }
 
     fn status(&self) -> PoolStatus {

@@ -16,8 +16,13 @@
 //!
 //! The ten seconds are Lambda's own limit for the start of a runtime, which no timeout of a function contains. The SDK
 //! tries nothing again by itself: when, and whether it counts, is the engine's to decide.
+//!
+//! A function that a mapping names without its being registered here is looked for when it is named
+//! (`GetFunctionConfiguration`), and Lambda's timeout is the one that counts. It may be changed there at any time; so an
+//! answer that is late is waited for longer if Lambda says by then that it may be.
 
 mod bounded;
+mod find;
 mod invoker;
 mod outcome;
 

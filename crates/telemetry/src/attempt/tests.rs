@@ -19,7 +19,7 @@ fn subject(source: &SourceArn) -> Subject {
         id: MappingId::from_random(1),
         source,
         shard: (source.kind() == SourceKind::Kinesis).then_some(&shard),
-        function: &FunctionName::new("bill").unwrap(),
+        function: "bill",
         function_arn: &"arn:f".into(),
     })
 }

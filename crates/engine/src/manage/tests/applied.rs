@@ -132,7 +132,7 @@ async fn everything_that_does_not_exist_is_told_at_once() {
     let new = NewMapping {
         spec: MappingSpec {
             source: stream_arn("nosuch"),
-            function: function("nosuch"),
+            function: function("nosuch").into(),
             on_failure: Some(stream_arn("neither").into()),
             ..spec()
         },

@@ -33,6 +33,7 @@ impl World {
             catalog: catalog.clone(),
             sources: outside.clone(),
             destinations: outside.clone(),
+            lambda: outside.clone(),
             clock: Arc::new(Fixed),
             entropy: Arc::new(Counting::default()),
             live: live.clone(),
@@ -350,6 +351,19 @@ pub(super) struct Outside {
     pub(super) largest_chunk: AtomicU64,
     /// Makes the source fail in this way.
     pub(super) source_fails: Mutex<Option<SourceError>>,
+    /// What Lambda answers about functions, by the name that is asked for; no connection serves others.
+    pub(super) lambda: Mutex<BTreeMap<String, Result<FoundFunction, FindError>>>,
+}
+
+#[async_trait]
+impl FindFunction for Outside {
+    async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
+        let known = self.lambda.lock().unwrap().get(given).cloned();
+        match known {
+            Some(answer) => answer,
+            None => NoLambda.find(given).await,
+        }
+    }
 }
 
 #[async_trait]

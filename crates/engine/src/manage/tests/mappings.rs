@@ -62,7 +62,7 @@ async fn what_a_mapping_names_must_exist() {
     for (spec, field, message) in [
         (
             MappingSpec {
-                function: function("g"),
+                function: function("g").into(),
                 ..spec()
             },
             "function",
@@ -115,7 +115,7 @@ async fn broken_rules_are_reported_together_and_before_anything_is_looked_up() {
     let bad = MappingSpec {
         batch_size: 0,
         max_record_age_seconds: 59,
-        function: function("g"),
+        function: function("g").into(),
         ..spec()
     };
     let new = NewMapping {
@@ -193,7 +193,7 @@ async fn listing_goes_page_by_page_by_name() {
         let f = format!("f{i}");
         w.manager.create_function(new_function(&f), false).await.unwrap();
         let spec = MappingSpec {
-            function: function(&f),
+            function: function(&f).into(),
             ..spec()
         };
         w.manager
@@ -247,7 +247,7 @@ async fn an_update_is_checked() {
     let w = world_with("m").await;
     w.manager.create_function(new_function("g"), false).await.unwrap();
     let twin = MappingSpec {
-        function: function("g"),
+        function: function("g").into(),
         ..spec()
     };
     w.manager
@@ -272,7 +272,7 @@ async fn an_update_is_checked() {
             fix(|p| p.starting_position = Some(StartingPosition::Latest)),
             "starting_position",
         ),
-        (fix(|p| p.function = Some(function("nope"))), "function"),
+        (fix(|p| p.function = Some(function("nope").into())), "function"),
         (
             fix(|p| p.on_failure = Some(Some(stream_arn("nope").into()))),
             "destination_config.on_failure.destination",
@@ -285,7 +285,7 @@ async fn an_update_is_checked() {
             .unwrap_err();
         assert_eq!(fields(&e), [expected]);
     }
-    let patch = fix(|p| p.function = Some(function("g")));
+    let patch = fix(|p| p.function = Some(function("g").into()));
     let e = w
         .manager
         .update_mapping(&namespace(), &name("m"), &patch, None, false)

@@ -5,5 +5,6 @@ mod fakes;
 mod functions;
 mod history;
 mod mappings;
+mod resolve;
 mod rules;
 mod watch;

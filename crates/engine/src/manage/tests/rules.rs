@@ -44,7 +44,7 @@ fn named(text: &str, request: Option<&str>) -> NewMapping {
 fn of_other_function(new: NewMapping) -> NewMapping {
     NewMapping {
         spec: MappingSpec {
-            function: function("g"),
+            function: function("g").into(),
             ..spec()
         },
         ..new
@@ -246,10 +246,10 @@ fn a_patch_sets_what_it_names_and_nothing_else() {
         ),
         (
             MappingPatch {
-                function: Some(function("g")),
+                function: Some(function("g").into()),
                 ..Default::default()
             },
-            |s| s.function = function("g"),
+            |s| s.function = function("g").into(),
         ),
         (
             MappingPatch {

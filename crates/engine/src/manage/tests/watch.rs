@@ -59,7 +59,7 @@ async fn a_watch_shows_what_is_and_then_what_happens() {
 
     w.manager.create_function(new_function("g"), false).await.unwrap();
     let spec = MappingSpec {
-        function: function("g"),
+        function: function("g").into(),
         ..spec()
     };
     w.manager

@@ -1,0 +1,107 @@
+//! Which function a mapping means by a name: one that is registered here, or one of AWS Lambda.
+
+use super::Manager;
+use super::error::ManageError;
+use millstream_ports::{CatalogError, FindError};
+use millstream_types::arn::{LOCAL_ACCOUNT, LOCAL_REGION};
+use millstream_types::lambda::LambdaName;
+use millstream_types::{FunctionName, FunctionRef, LambdaFunction, Namespace};
+use std::time::Duration;
+
+const FIELD: &str = "function";
+const ALLOWED: &str = "the name of a registered function, or what names a function of AWS Lambda that a connection serves: \
+                       a name, an ARN or a part of one, with or without a version or an alias";
+
+/// A function that a mapping may call.
+pub(super) struct Resolved {
+    /// What the mapping is to keep.
+    pub(super) function: FunctionRef,
+    /// How long it may run.
+    pub(super) timeout: Duration,
+}
+
+impl Manager {
+    /// Looks for a function: among those that are registered, and then in AWS Lambda, over the connection that serves it.
+    ///
+    /// # Errors
+    /// [`ManageError::Invalid`] if there is none; [`ManageError::Unavailable`] if Lambda does not answer; the catalog's.
+    pub(super) async fn resolve(
+        &self,
+        namespace: &Namespace,
+        asked: &FunctionRef,
+    ) -> Result<Resolved, ManageError> {
+        if let Some((name, qualifier)) = registered_name(asked) {
+            match self.ports.catalog.function(namespace, &name).await {
+                Ok(function) if is_newest(qualifier) => {
+                    return match qualifier {
+                        Some(_) => Err(unversioned(asked)),
+                        None => Ok(Resolved {
+                            timeout: Duration::from_millis(function.spec.timeout_ms.into()),
+                            function: function.name.into(),
+                        }),
+                    };
+                }
+                Ok(_) | Err(CatalogError::NotFound { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        let given = asked.as_str();
+        let found = self
+            .ports
+            .lambda
+            .find(given)
+            .await
+            .map_err(|e| of_find(&e, asked))?;
+        Ok(Resolved {
+            timeout: Duration::from_millis(found.timeout_ms.into()),
+            function: FunctionRef::Lambda(LambdaFunction {
+                given: given.into(),
+                found: Some(found),
+            }),
+        })
+    }
+}
+
+/// The name that a registered function would have by which this is meant, and the version or alias that is asked for.
+fn registered_name(asked: &FunctionRef) -> Option<(FunctionName, Option<&str>)> {
+    let given = match asked {
+        FunctionRef::Registered(name) => return Some((name.clone(), None)),
+        FunctionRef::Lambda(function) => &function.given,
+    };
+    let named = LambdaName::parse(given)?;
+    let ours = |part: Option<&str>, ours| part.is_none_or(|part| part == ours);
+    let is_local = ours(named.partition, "aws")
+        && ours(named.region, LOCAL_REGION)
+        && ours(named.account, LOCAL_ACCOUNT);
+    let name = FunctionName::new(named.name).ok().filter(|_| is_local)?;
+    Some((name, named.qualifier))
+}
+
+/// A registered function has its newest version only.
+fn is_newest(qualifier: Option<&str>) -> bool {
+    matches!(qualifier, None | Some("$LATEST" | "$LATEST.PUBLISHED"))
+}
+
+fn unversioned(asked: &FunctionRef) -> ManageError {
+    let allowed = "a function without a qualifier: functions have no versions here";
+    let message = format!("function '{asked}' is not valid: {allowed}");
+    ManageError::violation(FIELD, asked.as_str(), allowed, &message)
+}
+
+fn of_find(e: &FindError, asked: &FunctionRef) -> ManageError {
+    let message = match e {
+        // AWS's words (semantics 2.3); a bare name says nothing of connections.
+        FindError::NotServed(_) if matches!(asked, FunctionRef::Registered(_)) => {
+            "Function does not exist".to_owned()
+        }
+        FindError::NotServed(_) | FindError::NotFound(_) => format!("Function does not exist: {e}"),
+        FindError::Refused(_) => format!("function '{asked}' cannot be used: {e}"),
+        FindError::Unavailable(_) => {
+            return ManageError::Unavailable {
+                message: format!("function {asked} cannot be looked for now: {e}"),
+                retry_after: None,
+            };
+        }
+    };
+    ManageError::violation(FIELD, asked.as_str(), ALLOWED, &message)
+}
