@@ -129,6 +129,65 @@ async fn a_mapping_waits_for_a_function_that_is_throttled() {
     assert!(given_up.is_empty(), "{given_up:?}");
 }
 
+/// Functions that are not registered here, by the names that Lambda takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mapping_names_a_function_of_lambda_that_is_not_registered() {
+    let scene = Scene::set().await;
+    let server = &scene.server;
+    let arn = function_arn("orders");
+    scene.run("stream create s").await;
+    let refused = async |line: &str, part: &str| {
+        let (code, said) = fails(server, &line.split(' ').collect::<Vec<_>>()).await;
+        assert!(code != 0 && said.contains(part), "{line}: {said}");
+    };
+    for name in ["nothing", "orders:dead", &function_arn("nothing")] {
+        let line = format!("mapping create m --stream s --from trim --function {name}");
+        refused(&line, "Function does not exist: GetFunctionConfiguration").await;
+    }
+    // Its timeout is two seconds.
+    scene.run("queue create hasty --visibility-timeout 1s").await;
+    refused(
+        "mapping create m --queue hasty --function orders:live",
+        "Queue visibility timeout: 1 seconds is less than Function timeout: 2 seconds",
+    )
+    .await;
+
+    let whole = format!("{arn}:live");
+    let names = [("bare", "orders"), ("version", "orders:1"), ("whole", &whole)];
+    for (mapping, function) in names {
+        let line = format!(
+            "mapping create {mapping} --stream s --function {function} --from trim --max-retries 0 --paused"
+        );
+        scene.run(&line).await;
+        let shown = json(server, &["mapping", "get", mapping]).await;
+        assert_eq!(shown["function"], function);
+    }
+    let again = format!("mapping create again --stream s --from trim --function {arn}");
+    refused(&again, "provided mapping already exists").await;
+    scene.run("stream put s --key a well").await;
+    for (mapping, function) in names {
+        let before = scene.noted().len();
+        scene.run(&format!("mapping resume {mapping}")).await;
+        scene.run(&format!("mapping wait {mapping} --for idle")).await;
+        let noted = scene.noted();
+        assert_eq!(noted.len(), before + 1, "{mapping}: {noted:?}");
+        let (called, event) = &noted[before];
+        let qualifier = function.strip_prefix(&arn).unwrap_or(function).split_once(':');
+        let expected = qualifier.map_or(arn.clone(), |(_, q)| format!("{arn}:{q}"));
+        assert_eq!(*called, expected);
+        assert_eq!(
+            event["Records"][0]["invokeIdentityArn"],
+            "arn:aws:iam::123456789012:role/orders"
+        );
+    }
+    scene.run("stream put s --key a bad").await;
+    let given_up = until("the record to be given up", SOON, async || {
+        server.client().given_up("whole").await.into_iter().next()
+    })
+    .await;
+    assert_eq!(given_up.function_arn, whole);
+}
+
 /// One record that fails, told to a queue, a topic and a bucket.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_function_of_lambda_cannot_do_is_told_to_a_queue_a_topic_and_a_bucket() {

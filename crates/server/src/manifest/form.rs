@@ -31,6 +31,8 @@ pub(crate) enum Form {
     Bool,
     /// The name of a resource of this kind: bare, in full, or its ARN.
     Name(Kind),
+    /// What names the function of a mapping; what is registered here becomes a bare name.
+    Callee,
     /// The ARN of a stream or queue.
     Arn,
     /// An address of a web server.
@@ -75,6 +77,9 @@ impl Form {
             Self::Number(least, most, Some(also)) => format!("a whole number, {least} to {most}, or {also}"),
             Self::Bool => "true or false".to_owned(),
             Self::Name(kind) => format!("the name of a {} of the same namespace, or its ARN", kind.word()),
+            Self::Callee => "the name of a function of the same namespace, or what names a function of AWS Lambda: a name, an ARN \
+                             or a part of one, with or without a version or an alias"
+                .to_owned(),
             Self::Arn => "the ARN of a stream or queue".to_owned(),
             Self::Url => "an http:// or https:// address".to_owned(),
             Self::Text => "a text".to_owned(),
@@ -102,6 +107,12 @@ impl Form {
             }
             (Self::Bool, Tree::Bool(b)) => Some(json!(b)),
             (Self::Name(kind), Tree::Text(text)) => bare_name(kind, text, at.namespace).map(|n| json!(n)),
+            (Self::Callee, Tree::Text(text)) => {
+                let elsewhere = || (!text.contains('/') && text.contains(':')).then(|| text.clone());
+                bare_name(Kind::Function, text, at.namespace)
+                    .or_else(elsewhere)
+                    .map(|n| json!(n))
+            }
             (Self::Arn, Tree::Text(text)) => text.starts_with("arn:").then(|| json!(text)),
             (Self::Url, Tree::Text(text)) => text.starts_with("http").then(|| json!(text)),
             (Self::Text, Tree::Text(text)) => (!text.is_empty()).then(|| json!(text)),
@@ -165,11 +176,10 @@ impl Form {
         };
         match (self, value) {
             (_, Value::Null) => None,
-            (Self::Name(_) | Self::Arn | Self::Url | Self::Dir | Self::Time, Value::String(text))
-                if text.is_empty() =>
-            {
-                None
-            }
+            (
+                Self::Name(_) | Self::Callee | Self::Arn | Self::Url | Self::Dir | Self::Time,
+                Value::String(text),
+            ) if text.is_empty() => None,
             (Self::Duration(..), Value::String(text)) => {
                 let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
                 let millis = Duration::try_from_secs_f64(seconds)
@@ -292,6 +302,7 @@ mod tests {
     #[test]
     fn what_is_allowed_becomes_canonical() {
         let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+        let elsewhere = "arn:aws:lambda:eu-west-1:123456789012:function:f:7";
         for (form, text, want) in [
             (Form::Number(1, 10, None), "10", Some(json!(10))),
             (Form::Number(1, 10, None), "11", None),
@@ -301,8 +312,12 @@ mod tests {
             (Form::Number(1, 10, None), "", None),
             (Form::Bool, "true", Some(json!(true))),
             (Form::Bool, "yes", None),
-            (Form::Name(Kind::Function), "f", Some(json!("f"))),
-            (Form::Name(Kind::Function), arn, Some(json!("f"))),
+            (Form::Callee, "f", Some(json!("f"))),
+            (Form::Callee, arn, Some(json!("f"))),
+            (Form::Callee, "f:live", Some(json!("f:live"))),
+            (Form::Callee, elsewhere, Some(json!(elsewhere))),
+            (Form::Callee, "namespaces/other/functions/f", None),
+            (Form::Name(Kind::Function), "f:live", None),
             (
                 Form::Name(Kind::Function),
                 "namespaces/default/functions/f",

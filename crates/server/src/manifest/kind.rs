@@ -117,7 +117,7 @@ const QUEUE: &[Field] = &[
 
 const MAPPING: &[Field] = &[
     Field::new("source_arn", Form::Arn).fixed(),
-    Field::new("function", Form::Name(Kind::Function)),
+    Field::new("function", Form::Callee),
     Field::new("starting_position", Form::OneOf(STARTS)).fixed(),
     Field::new("starting_position_timestamp", Form::Time).fixed(),
     Field::new("batch_size", Form::Number(1, 10_000, None)),

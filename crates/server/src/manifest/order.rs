@@ -29,7 +29,8 @@ impl Object {
             Some(self.reference(path, kind, name))
         };
         [
-            named("function", Kind::Function),
+            // With a version, an alias or an ARN it is none that is declared.
+            named("function", Kind::Function).filter(|function| !function.to.name.contains(':')),
             by_arn("source_arn"),
             by_arn("destination_config.on_failure.destination"),
             named("redrive_policy.dead_letter_queue", Kind::Queue),

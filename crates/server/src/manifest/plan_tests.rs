@@ -272,7 +272,7 @@ fn value_of(form: Form) -> BoxedStrategy<Value> {
             .prop_map(|m| json!(m))
             .boxed(),
         Form::Nothing => Just(json!({})).boxed(),
-        Form::Name(_) | Form::Arn | Form::Url | Form::Text | Form::Dir | Form::Time => {
+        Form::Name(_) | Form::Callee | Form::Arn | Form::Url | Form::Text | Form::Dir | Form::Time => {
             "[a-c]".prop_map(|s| json!(s)).boxed()
         }
     }

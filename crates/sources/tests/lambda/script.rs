@@ -1,6 +1,7 @@
 //! A server on this machine that takes one request for each connection, and does as it is told.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,6 +16,10 @@ pub(crate) enum Do {
     HangUp,
     /// Never answers.
     Nothing,
+    /// Sends these bytes after a while, and closes.
+    Later(Duration, Vec<u8>),
+    /// Does one thing with what only asks, and another with the rest.
+    Either { asked: Box<Do>, told: Box<Do> },
 }
 
 /// A running server.
@@ -64,6 +69,11 @@ impl Script {
 
 async fn serve(mut stream: TcpStream, what: Do, heard: Arc<Mutex<Vec<String>>>, sent: Arc<Mutex<u64>>) {
     let request = read(&mut stream).await;
+    let what = match what {
+        Do::Either { asked, .. } if request.starts_with("GET ") => *asked,
+        Do::Either { told, .. } => *told,
+        what => what,
+    };
     heard.lock().unwrap().push(request);
     match what {
         Do::Say(bytes) => {
@@ -77,6 +87,13 @@ async fn serve(mut stream: TcpStream, what: Do, heard: Arc<Mutex<Vec<String>>>, 
                 *sent.lock().unwrap() += 0x1_0000;
             }
         }
+        Do::Later(after, bytes) => {
+            tokio::time::sleep(after).await;
+            // Nobody may wait for it any more.
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+        }
+        Do::Either { .. } => unreachable!("one of the two was chosen"),
         Do::HangUp => {}
         Do::Nothing => std::future::pending().await,
     }

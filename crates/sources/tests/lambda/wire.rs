@@ -2,12 +2,12 @@
 
 use crate::script::{Do, Script, answer};
 use bytes::Bytes;
-use millstream_ports::{Body, InvokeFactory};
+use millstream_ports::{Body, FindError, FindFunction as _, InvokeFactory};
 use millstream_sources::{ConnectionSettings, Connections, Connector, LambdaFunctions};
 use millstream_types::invocation::{FunctionErrorKind, MAX_RESPONSE};
 use millstream_types::{
-    Applied, Function, FunctionName, FunctionSpec, Invocation, LambdaTarget, Namespace, Outcome, Payload,
-    RequestId, Tags, Target, TraceContext, Wall,
+    Applied, FoundFunction, Function, FunctionName, FunctionSpec, Invocation, LambdaFunction, LambdaTarget,
+    Namespace, Outcome, Payload, RequestId, Tags, Target, TraceContext, Wall,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -261,4 +261,122 @@ fn a_function_needs_a_connection_and_a_region() {
     let mut closure = function("orders");
     closure.spec.target = Target::InProcess;
     assert!(with_region.invoker(&closure).is_err());
+}
+
+/// What a server that does this tells of the function of this name; and what it was asked.
+async fn found(what: Do, given: &str) -> (Result<FoundFunction, FindError>, Script) {
+    let script = Script::always(what).await;
+    let (functions, _keys) = functions(script.port, Some("eu-west-1"));
+    (functions.find(given).await, script)
+}
+
+fn configuration(seconds: u32) -> Do {
+    let body = format!(
+        r#"{{"FunctionName":"orders","FunctionArn":"arn:aws:lambda:eu-west-1:123456789012:function:orders",
+        "Role":"arn:aws:iam::123456789012:role/orders","Timeout":{seconds},"Version":"$LATEST"}}"#
+    );
+    answer("200 OK", &[], &body)
+}
+
+#[tokio::test]
+async fn a_function_is_looked_for_by_the_name_that_is_given() {
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:orders";
+    let live = format!("{arn}:live");
+    for (given, expected) in [
+        ("orders", arn),
+        ("orders:live", &live),
+        ("123456789012:function:orders:live", &live),
+        (&live, &live),
+    ] {
+        let (told, script) = found(configuration(60), given).await;
+        let expected = FoundFunction {
+            arn: expected.into(),
+            role: Some("arn:aws:iam::123456789012:role/orders".into()),
+            timeout_ms: 60_000,
+        };
+        assert_eq!(told, Ok(expected), "{given}");
+        let requests = script.requests();
+        let named = given.replace(':', "%3A");
+        assert!(
+            requests[0].starts_with(&format!(
+                "GET /2015-03-31/functions/{named}/configuration HTTP/1.1"
+            )),
+            "{}",
+            requests[0]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_found_is_told_apart_from_one_that_cannot_be_looked_for() {
+    let refused = |status, code| answer(status, &[("x-amzn-errortype", code)], r#"{"Message":"why"}"#);
+    let gone = refused("404 Not Found", "ResourceNotFoundException");
+    let (told, _) = found(gone, "orders").await;
+    assert!(
+        matches!(&told, Err(FindError::NotFound(text)) if text.contains("why")),
+        "{told:?}"
+    );
+    let (told, _) = found(refused("403 Forbidden", "AccessDeniedException"), "orders").await;
+    assert!(
+        matches!(&told, Err(FindError::Refused(text)) if text.contains("why")),
+        "{told:?}"
+    );
+    let (told, _) = found(
+        refused("429 Too Many Requests", "TooManyRequestsException"),
+        "orders",
+    )
+    .await;
+    assert!(matches!(&told, Err(FindError::Unavailable(_))), "{told:?}");
+    let elsewhere = "arn:aws-cn:lambda:cn-north-1:123456789012:function:orders";
+    let (told, script) = found(Do::Nothing, elsewhere).await;
+    assert_eq!(told, Err(FindError::NotServed(elsewhere.to_owned())));
+    assert!(script.requests().is_empty());
+}
+
+/// Its owner may give it more time at any moment; what it is given here is what it had when the mapping named it.
+#[tokio::test]
+async fn a_late_answer_of_a_function_that_was_given_more_time_is_waited_for() {
+    let Do::Say(well) = answer("200 OK", &[], "{}") else {
+        unreachable!()
+    };
+    let late = Do::Later(Duration::from_millis(300), well);
+    for (told, seconds, expected) in [
+        (late, 60, Outcome::Response(Bytes::from_static(b"{}"))),
+        (
+            Do::Nothing,
+            0,
+            Outcome::Timeout {
+                after: Duration::from_millis(1),
+            },
+        ),
+    ] {
+        let asked = configuration(seconds);
+        let (asked, told) = (Box::new(asked), Box::new(told));
+        let script = Script::always(Do::Either { asked, told }).await;
+        let (functions, _keys) = functions(script.port, None);
+        let function = LambdaFunction {
+            given: ARN.into(),
+            found: Some(FoundFunction {
+                arn: ARN.into(),
+                role: None,
+                timeout_ms: 1,
+            }),
+        };
+        let invoker = functions
+            .with_start_wait(Duration::ZERO)
+            .lambda(&function)
+            .unwrap();
+        // Longer than anything: the function's own timeout is the one that counts.
+        let patient = Invocation {
+            timeout: Duration::from_mins(15),
+            ..invocation()
+        };
+        assert_eq!(invoker.invoke(patient).await, expected);
+        let requests = script.requests();
+        assert_eq!(
+            requests.len(),
+            2,
+            "it is called once, and asked about once: {requests:?}"
+        );
+    }
 }

@@ -35,7 +35,7 @@ fn destination(arn: &str) -> Option<v1::DestinationConfig> {
 
 fn default_spec() -> MappingSpec {
     let arn = minimal().source_arn.parse().unwrap();
-    MappingSpec::stream(arn, FunctionName::new("f").unwrap(), StartingPosition::Latest)
+    MappingSpec::stream(arn, FunctionRef::parse("f").unwrap(), StartingPosition::Latest)
 }
 
 #[test]
@@ -98,7 +98,10 @@ fn a_queue_needs_no_start_and_has_a_concurrency() {
     };
     let expected = MappingSpec {
         maximum_concurrency: Some(2),
-        ..MappingSpec::queue(queue.source_arn.parse().unwrap(), FunctionName::new("f").unwrap())
+        ..MappingSpec::queue(
+            queue.source_arn.parse().unwrap(),
+            FunctionRef::parse("f").unwrap(),
+        )
     };
     assert_eq!(read(&queue), (expected.clone(), vec![]));
     let shown = to_api(&view(expected, MappingState::Active));

@@ -17,7 +17,8 @@ pub(crate) struct Create {
     name: String,
     #[command(flatten)]
     source: Source,
-    /// The function to call.
+    /// The function to call: its name; or what names a function of AWS Lambda that a connection serves, as
+    /// `arn:aws:lambda:eu-west-1:123456789012:function:bill:live`.
     #[arg(long, short)]
     function: String,
     /// Where to start, for a stream: `trim-horizon`, `latest`, or a time like 2026-11-22T10:00:00Z.
@@ -179,7 +180,7 @@ fn list(session: &mut Session, mappings: Vec<v1::Mapping>) -> Result<(), CliErro
 pub(crate) struct Update {
     /// Which.
     name: String,
-    /// Call this function from now on.
+    /// Call this function from now on; named as when a mapping is created.
     #[arg(long, short)]
     function: Option<String>,
     #[command(flatten)]
