@@ -164,7 +164,7 @@ OURS = [
     (queue(KAFKA, Topics=["t1"]), INVALID, "Amazon MSK is not read here"),
     (queue(f"arn:aws:mq:us-east-1:{ACCOUNT}:broker:b:x"), INVALID, "Amazon MQ is not read here"),
     (queue(f"arn:aws:rds:us-east-1:{ACCOUNT}:cluster:x"), INVALID, "Amazon DocumentDB is not read here"),
-    (stream(EventSourceArn=STREAM + "/consumer/c:1"), INVALID, "consumers of streams"),
+    (stream(EventSourceArn=STREAM + "/consumer/c:1"), INVALID, "have no consumers (enhanced fan-out)"),
     (stream(FunctionName="f:$LATEST"), INVALID, "functions have no versions here"),
     (stream(FunctionName="f:live"), INVALID,
      "Function does not exist: no connection serves arn:aws:lambda:*:*:function:f"),

@@ -22,9 +22,13 @@ impl Sources for Broker {
         namespace: &Namespace,
         arn: &SourceArn,
     ) -> Result<Arc<dyn StreamSource>, SourceError> {
-        // Streams of the broker wake their readers anyway: they have no consumers.
-        if arn.account() != LOCAL_ACCOUNT || arn.is_consumer() {
+        if arn.account() != LOCAL_ACCOUNT {
             return Err(SourceError::NotServed(arn.to_string()));
+        }
+        if arn.is_consumer() {
+            // They wake their readers anyway.
+            let why = "streams of the built-in broker have no consumers (enhanced fan-out): give the ARN of the stream";
+            return Err(SourceError::Refused(why.to_owned()));
         }
         let not_found = || SourceError::NotFound(arn.to_string());
         let name = StreamName::new(arn.resource_name()).map_err(|_| not_found())?;

@@ -7,6 +7,7 @@
 
 pub(crate) mod answer;
 mod looks;
+pub(crate) mod pages;
 mod place;
 mod reader;
 mod stream;

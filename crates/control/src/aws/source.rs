@@ -4,7 +4,7 @@ use super::Result;
 use super::arn::service;
 use super::error::AwsError;
 use super::request::{Foreign, MappingRequest};
-use millstream_types::arn::{LOCAL_ACCOUNT, SourceKind};
+use millstream_types::arn::SourceKind;
 use millstream_types::{QueueName, SourceArn, StreamName};
 
 /// The source of a new mapping.
@@ -38,11 +38,6 @@ impl Source {
         };
         let found = match service(arn) {
             service @ ("kinesis" | "sqs" | "dynamodb") => match arn.parse::<SourceArn>() {
-                // Streams of the built-in broker have no consumers.
-                Ok(read) if read.is_consumer() && read.account() == LOCAL_ACCOUNT => Self::Unserved {
-                    error: unreadable(arn),
-                    kind: SourceKind::Kinesis,
-                },
                 Ok(arn) => Self::Served(arn),
                 Err(_) => Self::Unserved {
                     error: unreadable(arn),
@@ -165,10 +160,6 @@ fn not_served(field: &str, value: &str, what: &str) -> AwsError {
 }
 
 fn unreadable(arn: &str) -> AwsError {
-    let allowed = if arn.contains("/consumer/") {
-        "consumers of streams (enhanced fan-out) are of AWS, the built-in broker has none; give the ARN of the stream"
-    } else {
-        "want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME or arn:aws:sqs:REGION:ACCOUNT:NAME"
-    };
+    let allowed = "want arn:aws:kinesis:REGION:ACCOUNT:stream/NAME or arn:aws:sqs:REGION:ACCOUNT:NAME";
     AwsError::not_valid("EventSourceArn", arn, allowed)
 }

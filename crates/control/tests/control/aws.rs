@@ -58,6 +58,40 @@ async fn make(server: &AwsServer, function: &str) -> String {
     format!("{MAPPINGS}/{}", made["UUID"].as_str().unwrap())
 }
 
+/// What names a function of Lambda is kept as it was given, and shown as the function's own ARN.
+#[tokio::test]
+async fn a_function_of_lambda_is_shown_and_listed_by_its_own_arn() {
+    let world = World::start().await;
+    world.make_function("f").await;
+    let server = start(&world).await;
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:bill:live";
+    let path = make(&server, "bill:live").await;
+    let (status, _, shown) = call(&server, "GET", &path, "").await;
+    assert_eq!((status, &shown["FunctionArn"]), (200, &json!(arn)));
+    for (asked, found) in [
+        ("bill:live", 1),
+        (arn, 1),
+        ("123456789012:function:bill:live", 1),
+        ("bill", 0),
+        ("f", 0),
+    ] {
+        let asked = asked.replace(':', "%3A");
+        let (_, _, list) = call(&server, "GET", &format!("{MAPPINGS}?FunctionName={asked}"), "").await;
+        let listed = list["EventSourceMappings"].as_array().map(Vec::len);
+        assert_eq!(listed, Some(found), "{asked}: {list}");
+    }
+    let body = json!({"EventSourceArn": ORDERS, "FunctionName": arn, "StartingPosition": "LATEST"});
+    let (status, _, refused) = call(&server, "POST", MAPPINGS, &body.to_string()).await;
+    assert_eq!(status, 409, "{refused}");
+    let body = json!({"EventSourceArn": ORDERS, "FunctionName": "bill:old", "StartingPosition": "LATEST"});
+    let (status, _, refused) = call(&server, "POST", MAPPINGS, &body.to_string()).await;
+    let message = refused["message"].as_str().unwrap_or_default();
+    assert!(
+        status == 400 && message.starts_with("Function does not exist"),
+        "{status}: {refused}"
+    );
+}
+
 #[tokio::test]
 async fn what_is_not_settled_is_in_use() {
     let world = World::start().await;

@@ -164,7 +164,9 @@ pub(super) fn of_source(e: &SourceError, arn: &str) -> ManageError {
         SourceError::NotServed(_) => {
             "an ARN that a connection serves, or one of the built-in broker (account 000000000000)"
         }
-        SourceError::Refused(_) => "the ARN of a stream or queue that the connection's credentials may read",
+        SourceError::Refused(_) => {
+            "the ARN of a stream or queue that has records of its own, and that the connection's credentials may read"
+        }
         _ => "the ARN of an existing stream or queue",
     };
     ManageError::violation("source_arn", arn, allowed, &e.to_string())

@@ -3,6 +3,7 @@
 use super::convert;
 use crate::pace::{Quota, Quotas};
 use crate::polled::answer::{AnswerDate, why};
+use crate::polled::pages::{ListPages, all_pages};
 use crate::polled::{Fetched, IteratorAt, Listing, Manners, Wire, WireError};
 use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::config::retry::RetryConfig;
@@ -13,8 +14,6 @@ use millstream_types::{ShardId, ShardInfo, Wall};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most pages of one list. A partition makes six shards a day and a list holds little more than a day.
-const MOST_PAGES: usize = 10_000;
 /// AWS publishes no quota of calls per shard; Lambda makes four in a second (semantics 4.8).
 const QUOTA: Quota = Quota {
     calls: 4,
@@ -50,9 +49,14 @@ impl DynamoDbWire {
     fn date(&self, seen: &AnswerDate) -> Wall {
         seen.seen().unwrap_or_else(|| self.clock.now().wall)
     }
+}
 
-    /// The shards after `after`, and where to go on.
-    async fn list_page(
+#[async_trait]
+impl ListPages for DynamoDbWire {
+    type Shard = Shard;
+
+    /// The token is the shard after which it goes on.
+    async fn page(
         &self,
         after: Option<String>,
         date: &AnswerDate,
@@ -88,16 +92,8 @@ impl Wire for DynamoDbWire {
     }
 
     async fn list(&self) -> Result<Listing, WireError> {
-        let first = AnswerDate::default();
-        let (mut shards, mut after) = self.list_page(None, &first).await?;
-        // The time of the first page: what is put after the last one is put later than that.
+        let (shards, first) = all_pages(self).await?;
         let date = self.date(&first);
-        for _ in 1..MOST_PAGES {
-            let Some(last) = after else { break };
-            let (more, next) = self.list_page(Some(last), &AnswerDate::default()).await?;
-            shards.extend(more);
-            after = next;
-        }
         let infos: Result<Vec<ShardInfo>, _> = shards.iter().map(|s| convert::shard(s, date)).collect();
         Ok(Listing { shards: infos?, date })
     }

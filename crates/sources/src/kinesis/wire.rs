@@ -3,6 +3,7 @@
 use super::convert;
 use crate::pace::{Quota, Quotas};
 use crate::polled::answer::{AnswerDate, why};
+use crate::polled::pages::{ListPages, all_pages};
 use crate::polled::{Fetched, IteratorAt, Listing, Manners, Wire, WireError};
 use async_trait::async_trait;
 use aws_sdk_kinesis::config::retry::RetryConfig;
@@ -12,9 +13,6 @@ use millstream_ports::Clock;
 use millstream_types::{ShardId, ShardInfo, Wall};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Most pages of one list; a stream of AWS has fewer shards than these hold.
-const MOST_PAGES: usize = 1_000;
 
 /// Both quotas are AWS's; see `Quota::per` on why the second is a little longer.
 const QUOTAS: Quotas = Quotas {
@@ -51,13 +49,17 @@ impl KinesisWire {
     fn date(&self, seen: &AnswerDate) -> Wall {
         seen.seen().unwrap_or_else(|| self.clock.now().wall)
     }
+}
 
-    /// One page of shards, with where the next begins.
-    async fn list_page(
+#[async_trait]
+impl ListPages for KinesisWire {
+    type Shard = aws_sdk_kinesis::types::Shard;
+
+    async fn page(
         &self,
         token: Option<String>,
         date: &AnswerDate,
-    ) -> Result<(Vec<aws_sdk_kinesis::types::Shard>, Option<String>), WireError> {
+    ) -> Result<(Vec<Self::Shard>, Option<String>), WireError> {
         let call = self.client.list_shards().max_results(self.shards_per_call);
         let call = match token {
             Some(token) => call.next_token(token),
@@ -86,16 +88,8 @@ impl Wire for KinesisWire {
     }
 
     async fn list(&self) -> Result<Listing, WireError> {
-        let first = AnswerDate::default();
-        let (mut shards, mut token) = self.list_page(None, &first).await?;
-        // The time of the first page: what is put after the last one is put later than that.
+        let (shards, first) = all_pages(self).await?;
         let date = self.date(&first);
-        for _ in 1..MOST_PAGES {
-            let Some(next) = token else { break };
-            let (more, after) = self.list_page(Some(next), &AnswerDate::default()).await?;
-            shards.extend(more);
-            token = after;
-        }
         let infos: Result<Vec<ShardInfo>, _> = shards.iter().map(|s| convert::shard(s, date)).collect();
         Ok(Listing { shards: infos?, date })
     }
