@@ -23,7 +23,7 @@ pub struct LambdaFunction {
     /// Exactly as it was given; Lambda is called by it. See [`LambdaName`].
     pub given: Arc<str>,
     /// What Lambda told of it when the mapping named it; none before it was asked.
-    pub found: Option<FoundFunction>,
+    pub found: Option<Arc<FoundFunction>>,
 }
 
 /// What Lambda tells of a function.
@@ -142,11 +142,11 @@ mod tests {
     fn lambda(given: &str, arn: &str) -> FunctionRef {
         FunctionRef::Lambda(LambdaFunction {
             given: given.into(),
-            found: Some(FoundFunction {
+            found: Some(Arc::new(FoundFunction {
                 arn: arn.into(),
                 role: Some("arn:aws:iam::123456789012:role/r".into()),
                 timeout_ms: 3_000,
-            }),
+            })),
         })
     }
 

@@ -3,13 +3,13 @@
 use super::admission::{self, Admission};
 use super::error::{self, ManageError};
 use super::patch::Notes;
-use super::resolve::Resolved;
+use super::resolve::{Resolved, settle_function};
 use super::{Listed, Manager, MappingPatch, observed, patch};
 use crate::view::{Live, MappingInspection, MappingView};
 use millstream_ports::CatalogError;
 use millstream_types::{
-    Applied, Desired, DestinationArn, FunctionRef, Mapping, MappingId, MappingName, MappingSpec, Namespace,
-    SourceArn, StartPin, StartingPosition, Tags, Wall,
+    Applied, Desired, DestinationArn, Mapping, MappingId, MappingName, MappingSpec, Namespace, SourceArn,
+    StartPin, StartingPosition, Tags, Wall,
 };
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Manager {
     }
 
     /// The queue exists, and hides messages for as long as the function may run, if that is known.
-    async fn require_queue(
+    pub(super) async fn require_queue(
         &self,
         namespace: &Namespace,
         arn: &SourceArn,
@@ -302,38 +302,6 @@ impl Manager {
         error::all(broken)
     }
 
-    /// Checks that a function exists, and that a queue it is to be called for hides messages for as long as it may run.
-    /// A change of a mapping checks it of a function that it had not named before.
-    ///
-    /// # Errors
-    /// [`ManageError::Invalid`] with all broken rules, or the catalog's.
-    pub async fn check_function_of(
-        &self,
-        namespace: &Namespace,
-        source: &SourceArn,
-        function: &FunctionRef,
-    ) -> Result<(), ManageError> {
-        let found = self.resolve(namespace, function).await;
-        self.check_timeout(namespace, source, found.map(|f| f.timeout))
-            .await
-    }
-
-    /// Checks that a queue hides messages for as long as the function may run that was looked for.
-    async fn check_timeout(
-        &self,
-        namespace: &Namespace,
-        source: &SourceArn,
-        timeout: Result<Duration, ManageError>,
-    ) -> Result<(), ManageError> {
-        let mut broken = Vec::new();
-        let timeout = error::note(timeout, &mut broken)?;
-        if source.kind().is_queue() {
-            let fits = self.require_queue(namespace, source, timeout);
-            error::note(fits.await, &mut broken)?;
-        }
-        error::all(broken)
-    }
-
     /// Pauses a mapping: durable when this returns, and from then on no attempt starts. What runs goes on until it ends;
     /// [`MappingState::Paused`](super::MappingState::Paused) says that it has. Pausing twice is no error.
     ///
@@ -501,27 +469,6 @@ pub(super) fn show(live: &dyn Live, mapping: Mapping) -> MappingView {
     }
     let status = live.status(mapping.id);
     observed::view(mapping, status)
-}
-
-/// Puts what was found of a function that an update names in its place; how long it may run. A function that is named
-/// as before stays as it was when it cannot be looked for: the update does not depend on it.
-fn settle_function(
-    old: &MappingSpec,
-    new: &mut MappingSpec,
-    named: Option<&Result<Resolved, ManageError>>,
-) -> Result<Duration, ManageError> {
-    match named {
-        Some(Ok(found)) => {
-            new.function = found.function.clone();
-            Ok(found.timeout)
-        }
-        Some(Err(_)) if new.function.as_str() == old.function.as_str() => {
-            new.function = old.function.clone();
-            Ok(Duration::ZERO)
-        }
-        Some(Err(e)) => Err(e.clone()),
-        None => Ok(Duration::ZERO),
-    }
 }
 
 /// The text of an id is always a valid name.

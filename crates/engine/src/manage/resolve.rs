@@ -1,11 +1,11 @@
 //! Which function a mapping means by a name: one that is registered here, or one of AWS Lambda.
 
 use super::Manager;
-use super::error::ManageError;
+use super::error::{self, ManageError};
 use millstream_ports::{CatalogError, FindError};
 use millstream_types::arn::{LOCAL_ACCOUNT, LOCAL_REGION};
 use millstream_types::lambda::LambdaName;
-use millstream_types::{FunctionName, FunctionRef, LambdaFunction, Namespace};
+use millstream_types::{FunctionName, FunctionRef, LambdaFunction, MappingSpec, Namespace, SourceArn};
 use std::time::Duration;
 
 const FIELD: &str = "function";
@@ -56,9 +56,62 @@ impl Manager {
             timeout: Duration::from_millis(found.timeout_ms.into()),
             function: FunctionRef::Lambda(LambdaFunction {
                 given: given.into(),
-                found: Some(found),
+                found: Some(found.into()),
             }),
         })
+    }
+
+    /// Checks that a function exists, and that a queue it is to be called for hides messages for as long as it may run.
+    /// A change of a mapping checks it of a function that it had not named before.
+    ///
+    /// # Errors
+    /// [`ManageError::Invalid`] with all broken rules, or the catalog's.
+    pub async fn check_function_of(
+        &self,
+        namespace: &Namespace,
+        source: &SourceArn,
+        function: &FunctionRef,
+    ) -> Result<(), ManageError> {
+        let found = self.resolve(namespace, function).await;
+        self.check_timeout(namespace, source, found.map(|f| f.timeout))
+            .await
+    }
+
+    /// Checks that a queue hides messages for as long as the function may run that was looked for.
+    pub(super) async fn check_timeout(
+        &self,
+        namespace: &Namespace,
+        source: &SourceArn,
+        timeout: Result<Duration, ManageError>,
+    ) -> Result<(), ManageError> {
+        let mut broken = Vec::new();
+        let timeout = error::note(timeout, &mut broken)?;
+        if source.kind().is_queue() {
+            let fits = self.require_queue(namespace, source, timeout);
+            error::note(fits.await, &mut broken)?;
+        }
+        error::all(broken)
+    }
+}
+
+/// Puts what was found of a function that an update names in its place; how long it may run. A function that is named
+/// as before stays as it was when it cannot be looked for: the update does not depend on it.
+pub(super) fn settle_function(
+    old: &MappingSpec,
+    new: &mut MappingSpec,
+    named: Option<&Result<Resolved, ManageError>>,
+) -> Result<Duration, ManageError> {
+    match named {
+        Some(Ok(found)) => {
+            new.function = found.function.clone();
+            Ok(found.timeout)
+        }
+        Some(Err(_)) if new.function.as_str() == old.function.as_str() => {
+            new.function = old.function.clone();
+            Ok(Duration::ZERO)
+        }
+        Some(Err(e)) => Err(e.clone()),
+        None => Ok(Duration::ZERO),
     }
 }
 

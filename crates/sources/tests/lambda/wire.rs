@@ -356,11 +356,11 @@ async fn a_late_answer_of_a_function_that_was_given_more_time_is_waited_for() {
         let (functions, _keys) = functions(script.port, None);
         let function = LambdaFunction {
             given: ARN.into(),
-            found: Some(FoundFunction {
+            found: Some(Arc::new(FoundFunction {
                 arn: ARN.into(),
                 role: None,
                 timeout_ms: 1,
-            }),
+            })),
         };
         let invoker = functions
             .with_start_wait(Duration::ZERO)
