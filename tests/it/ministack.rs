@@ -79,10 +79,18 @@ impl Ministack {
 
     /// A server of ours that finds the queues here.
     pub(crate) fn settings(&self) -> Settings {
-        let connections = format!(
-            "[{{match: 'arn:aws:sqs:*:{ACCOUNT}:*', endpoint_url: '{}', credentials: 'env:QUEUES'}}]",
-            self.url
-        );
+        self.settings_through(&[("*", &*self.url)])
+    }
+
+    /// The same, with an endpoint of its own for each of these queues.
+    pub(crate) fn settings_through(&self, queues: &[(&str, &str)]) -> Settings {
+        let connection = |(queue, url): &(&str, &str)| {
+            format!(
+                "{{match: 'arn:aws:sqs:*:{ACCOUNT}:{queue}', endpoint_url: '{url}', credentials: 'env:QUEUES'}}"
+            )
+        };
+        let connections: Vec<String> = queues.iter().map(connection).collect();
+        let connections = format!("[{}]", connections.join(", "));
         let variables = [
             ("MILLSTREAM_CONNECTIONS", connections.as_str()),
             ("QUEUES_ACCESS_KEY_ID", ACCOUNT),
