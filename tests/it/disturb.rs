@@ -6,7 +6,7 @@ use crate::server::Server;
 use crate::wait::until;
 use millstream_testkit::Rng;
 use nix::sys::signal::Signal;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -16,7 +16,7 @@ pub(crate) type Nanos = u128;
 /// A source that is gone is looked for ever less often.
 const FOUND_AGAIN: Duration = Duration::from_secs(180);
 /// Shortest and longest stop of a component, and how long it stays cut off once that was noticed, in s.
-const STOPS: (f64, f64) = (1.0, 5.0);
+const STOPS: (f64, f64) = (2.0, 8.0);
 const STAYS_CUT: (f64, f64) = (0.2, 2.0);
 
 /// One thing that goes wrong.
@@ -37,7 +37,7 @@ pub(crate) enum Disturbance {
     Kills,
     /// By stops of the components.
     Stops,
-    /// By a bad network all the time, a stretch without any, and kills before and after that.
+    /// By a bad network all the time, a stretch without any, and kills after that.
     Network,
 }
 
@@ -46,7 +46,7 @@ impl Disturbance {
         match self {
             Self::Kills => &[Act::Kill; 5],
             Self::Stops => &[Act::Stop; 4],
-            Self::Network => &[Act::Kill, Act::CutOff, Act::Kill],
+            Self::Network => &[Act::CutOff, Act::Kill, Act::Kill],
         }
     }
 }
@@ -56,9 +56,9 @@ pub(crate) struct Middle<'a> {
     pub(crate) server: &'a mut Server,
     /// Sends a signal to every component.
     pub(crate) signal: &'a dyn Fn(Signal),
-    /// Those before the components, if there are any.
-    pub(crate) proxies: &'a [Proxy],
     pub(crate) mappings: &'a [&'a str],
+    /// The one before the component of each mapping, if there are any.
+    pub(crate) proxies: &'a [Proxy],
 }
 
 impl Middle<'_> {
@@ -71,12 +71,13 @@ impl Middle<'_> {
         rng: &mut Rng,
         mut sent: watch::Receiver<u64>,
     ) -> Vec<Nanos> {
-        let (acts, mut lost) = (how.acts(), Vec::new());
+        let (acts, mut lost, began) = (how.acts(), Vec::new(), Instant::now());
         for (n, act) in (1..).zip(acts) {
             let enough = total * n / (acts.len() as u64 + 1);
             sent.wait_for(|n| *n >= enough).await.unwrap();
             sleep(Duration::from_secs_f64(rng.log_uniform(0.010, 1.0))).await;
-            println!("{act:?}: {} of {total} had been sent", *sent.borrow());
+            let at = began.elapsed();
+            println!("{at:.1?}: {act:?}, {} of {total} had been sent", *sent.borrow());
             match act {
                 Act::Kill => {
                     self.server.kill9().await;
@@ -91,11 +92,13 @@ impl Middle<'_> {
                 }
                 Act::CutOff => self.cut_off(rng).await,
             }
+            println!("{:.1?}: over", began.elapsed());
         }
         lost
     }
 
-    /// The weather is calm until it was noticed that nothing is cut off any more, so that one fault is not taken for it.
+    /// Each mapping's weather is calm until it has noticed that it is not cut off any more, so that one fault is not taken
+    /// for that.
     async fn cut_off(&self, rng: &mut Rng) {
         self.weather(Weather::CutOff);
         let client = self.server.client();
@@ -105,10 +108,10 @@ impl Middle<'_> {
         let (shortest, longest) = STAYS_CUT;
         sleep(Duration::from_secs_f64(rng.log_uniform(shortest, longest))).await;
         self.weather(Weather::Calm);
-        for mapping in self.mappings {
+        for (mapping, proxy) in self.mappings.iter().zip(self.proxies) {
             unavailable(&client, mapping, false).await;
+            proxy.set(Weather::Rough);
         }
-        self.weather(Weather::Rough);
     }
 
     pub(crate) fn weather(&self, weather: Weather) {

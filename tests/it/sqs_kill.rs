@@ -47,9 +47,9 @@ impl Load {
     fn of(how: Disturbance) -> Self {
         let (messages, groups, backlog, visibility) = match how {
             Disturbance::Kills => (2_000, 500, 1_000, 10),
-            Disturbance::Stops => (1_500, 100, 300, 10),
+            Disturbance::Stops => (1_500, 100, 300, 6),
             // Every tenth receive is lost on its way back, and every tenth of those that bring the same again.
-            Disturbance::Network => (600, 50, 200, 6),
+            Disturbance::Network => (500, 50, 150, 6),
         };
         let messages = from_env("MILLSTREAM_SQS_MESSAGES").unwrap_or(messages);
         Self {
@@ -140,10 +140,12 @@ async fn run(how: Disturbance) -> u64 {
         let proxy = proxies.get(usize::from(fifo));
         outcome.print(how, proxy);
         if let Some(proxy) = proxy {
-            proxy.hit_all(&["ReceiveMessage", "DeleteMessageBatch"]);
+            proxy.hit_all(&["ReceiveMessage", "DeleteMessageBatch"]).await;
         }
         hit += met;
     }
+    // So that no long poll has to be waited for: a stop does not need its queues.
+    proxies.iter().for_each(|proxy| proxy.set(Weather::CutOff));
     server.terminate().await;
     hit
 }

@@ -24,6 +24,8 @@ const DEFAULT_RECORDS: u64 = 5_000;
 const SHARDS: u32 = 8;
 const KEYS: u64 = 1_000;
 const ITEMS: u64 = 500;
+/// Before and after the function's work, in ms.
+const LINGER: &str = "20";
 /// What a writer waits in s after each put of 100 records or 10 changes, so that trouble finds it still writing; after
 /// kills it does anyway.
 const PAUSE: &str = "0.1";
@@ -71,8 +73,8 @@ async fn run(how: Disturbance) {
         parallelization_factor: Some(factor),
         ..Default::default()
     };
-    scene.map("kinesis", &stream, settings(2)).await;
-    scene.map("dynamodb", &table, settings(10)).await;
+    scene.map_slow("kinesis", &stream, settings(2), LINGER).await;
+    scene.map_slow("dynamodb", &table, settings(10), LINGER).await;
     let (count, sent) = watch::channel(0);
     let [records_text, changes_text, keys, items] = [records, changes, KEYS, ITEMS].map(|n| n.to_string());
     let pause = if how == Disturbance::Kills { "0" } else { PAUSE };
@@ -99,10 +101,11 @@ async fn run(how: Disturbance) {
             repetitions,
             took: Duration::from_nanos(ended.unwrap().saturating_sub(written.began) as u64),
         };
-        outcome.print(how, scene.proxies.get(n));
-    }
-    for proxy in &scene.proxies {
-        proxy.hit_all(&["GetRecords"]);
+        let proxy = scene.proxies.get(n);
+        if let Some(proxy) = proxy {
+            proxy.hit_all(&["GetRecords"]).await;
+        }
+        outcome.print(how, proxy);
     }
     scene.server.terminate().await;
 }

@@ -101,8 +101,14 @@ impl Scene {
 
     /// Maps a stream to a function of its own that writes down what it gets.
     pub(crate) async fn map(&self, name: &str, source_arn: &str, settings: v1::Mapping) {
+        self.map_slow(name, source_arn, settings, "0").await;
+    }
+
+    /// To one that takes `linger` ms before and after its work.
+    pub(crate) async fn map_slow(&self, name: &str, source_arn: &str, settings: v1::Mapping, linger: &str) {
         let client = self.server.client();
-        let command = test_function(&self.journal(name), "id");
+        let mut command = test_function(&self.journal(name), "id");
+        command.push(linger.to_owned());
         client.create_function(name, &command, FUNCTION_TIMEOUT, 40).await;
         let mapping = v1::Mapping {
             source_arn: source_arn.to_owned(),

@@ -9,6 +9,7 @@ mod http;
 mod serve;
 mod tests;
 
+use crate::wait::{SOON, until};
 use chance::Decks;
 pub(crate) use chance::{Fault, Rates};
 use std::collections::BTreeMap;
@@ -129,16 +130,19 @@ impl Proxy {
         };
     }
 
+    /// Waits until every kind of fault has met requests of each of these operations.
+    ///
     /// # Panics
-    /// If a kind of fault met none of the requests of one of these operations.
-    pub(crate) fn hit_all(&self, operations: &[&str]) {
-        let counts = self.counts();
-        for operation in operations {
-            for fault in Fault::ALL {
-                let hits = counts.hits(fault, operation);
-                assert!(hits > 0, "{operation} met no {fault:?}: {counts:?}");
-            }
-        }
+    /// If one does not.
+    pub(crate) async fn hit_all(&self, operations: &[&str]) {
+        until("every fault to meet a request", SOON, async || {
+            let counts = self.counts();
+            let mut hits = operations
+                .iter()
+                .flat_map(|operation| Fault::ALL.map(|fault| counts.hits(fault, operation)));
+            hits.all(|n| n > 0).then_some(())
+        })
+        .await;
     }
 }
 

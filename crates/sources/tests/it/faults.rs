@@ -24,10 +24,10 @@ struct Answer {
 #[derive(Default)]
 struct Seen {
     asked: AtomicU32,
-    /// The `ReceiveRequestAttemptId` of each receive.
-    receives: Mutex<Vec<Option<String>>>,
-    /// Every other answer is lost on its way.
-    loses: bool,
+    /// The `ReceiveRequestAttemptId` and the `WaitTimeSeconds` of each receive.
+    receives: Mutex<Vec<(Option<String>, u64)>>,
+    /// Every other answer is lost on its way, after so long.
+    loses: Option<Duration>,
 }
 
 /// A server that says the same again and again, and counts how often it is asked.
@@ -109,9 +109,13 @@ async fn serve(connection: TcpStream, answer: Answer, seen: Arc<Seen>) -> std::i
             if target.ends_with("receivemessage") {
                 let request: Value = serde_json::from_slice(&request).unwrap();
                 let id = request["ReceiveRequestAttemptId"].as_str().map(str::to_owned);
-                seen.receives.lock().unwrap().push(id);
+                let wait = request["WaitTimeSeconds"].as_u64().unwrap();
+                seen.receives.lock().unwrap().push((id, wait));
             }
-            if seen.loses && n.is_multiple_of(2) {
+            if let Some(after) = seen.loses
+                && n.is_multiple_of(2)
+            {
+                tokio::time::sleep(after).await;
                 return Ok(());
             }
             answer
@@ -170,7 +174,7 @@ async fn faults_are_told_apart_and_tried_again_only_where_that_helps() {
             "<html>",
             |e| matches!(e, SourceError::Unavailable(_)),
             "ReceiveMessage: ",
-            1,
+            MAX_ATTEMPTS,
         ),
     ];
     for (status, body, fits, text, tries) in cases {
@@ -219,7 +223,7 @@ async fn a_repeated_receive_of_a_fifo_queue_is_told_to_be_one() {
     };
     for (arn, is_fifo) in [(ARN.to_owned(), false), (format!("{ARN}.fifo"), true)] {
         let loses = Seen {
-            loses: true,
+            loses: Some(Duration::ZERO),
             ..Seen::default()
         };
         let server = Scripted::start_for(&arn, answer, loses).await;
@@ -227,10 +231,29 @@ async fn a_repeated_receive_of_a_fifo_queue_is_told_to_be_one() {
             let received = server.queue.receive(10, Duration::ZERO).await.unwrap();
             assert!(received.is_empty());
         }
-        let ids = server.seen.receives.lock().unwrap().clone();
+        let receives = server.seen.receives.lock().unwrap().clone();
+        let ids: Vec<_> = receives.into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids.len(), 4, "{ids:?}");
         assert!(ids[0] == ids[1] && ids[2] == ids[3], "{ids:?}");
         assert_eq!(ids[0] != ids[2], is_fifo, "{ids:?}");
         assert_eq!(ids[0].is_some(), is_fifo, "{ids:?}");
     }
+}
+
+/// A long poll that is lost near its end would otherwise be cut off in the middle of its repetition, with what the queue
+/// then hands out to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_receive_waits_for_what_is_left_of_the_wait() {
+    let answer = Answer {
+        status: 200,
+        body: "{}",
+    };
+    let loses = Seen {
+        loses: Some(Duration::from_secs(2)),
+        ..Seen::default()
+    };
+    let server = Scripted::start_for(ARN, answer, loses).await;
+    server.queue.receive(10, Duration::from_secs(4)).await.unwrap();
+    let receives = server.seen.receives.lock().unwrap().clone();
+    assert!(matches!(receives[..], [(None, 4), (None, 0..=2)]), "{receives:?}");
 }
