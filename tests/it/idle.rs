@@ -75,7 +75,7 @@ async fn an_idle_source_is_asked_within_its_quotas() {
     let took = began.elapsed();
     let counts: Vec<Counts> = proxies.iter().map(Proxy::counts).collect();
     for ((source, quota), (shards, counts)) in READS.into_iter().zip([SHARDS, 1].into_iter().zip(&counts)) {
-        print(&format!("{source} of {shards} shards"), counts, took);
+        print(&format!("{source}, {shards} shard(s)"), counts, took);
         let most = f64::from(quota * shards) * (took.as_secs_f64() + 1.0);
         let reads = counts.requests.get("GetRecords").copied().unwrap_or(0);
         assert!(
