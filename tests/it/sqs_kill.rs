@@ -49,7 +49,7 @@ impl Load {
             Disturbance::Kills => (2_000, 500, 1_000, 10),
             Disturbance::Stops => (1_500, 100, 300, 6),
             // Every tenth receive is lost on its way back, and every tenth of those that bring the same again.
-            Disturbance::Network => (400, 40, 150, 6),
+            Disturbance::Network => (400, 130, 200, 6),
         };
         let messages = from_env("MILLSTREAM_SQS_MESSAGES").unwrap_or(messages);
         Self {
