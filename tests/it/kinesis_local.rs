@@ -2,12 +2,11 @@
 
 use crate::ministack::ACCOUNT;
 use crate::wait::{SOON, until};
+use millstream_testkit::servers;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::net::{Ipv4Addr, SocketAddr};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -36,26 +35,12 @@ impl KinesisLocal {
 
     async fn try_start() -> Option<Self> {
         // Somebody else may take a port before it does; then it is started again.
-        let [address, tls] = free_addresses();
-        let (home, dir) = (home(), TempDir::new().unwrap());
+        let (port, tls_port) = (servers::free_port(), servers::free_port());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let dir = TempDir::new().unwrap();
         let log = File::create(dir.path().join("log")).unwrap();
-        let mut command = Command::new("node");
-        for change in ["CREATE_STREAM", "SPLIT_SHARD", "MERGE_SHARDS"] {
-            command.env(format!("{change}_DURATION"), "1ms");
-        }
-        let mut child = command
-            .arg("-r")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/node/loopback.cjs"))
-            .arg(home.join("main.js"))
-            .env("KINESIS_MOCK_CERT_PATH", home.join("server.json"))
-            .env("KINESIS_MOCK_PLAIN_PORT", address.port().to_string())
-            .env("KINESIS_MOCK_TLS_PORT", tls.port().to_string())
+        let mut child = Command::from(servers::kinesis_local(port, tls_port, dir.path()))
             .env("AWS_ACCOUNT_ID", ACCOUNT)
-            .env("SHARD_LIMIT", "1000")
-            .env("LOG_LEVEL", "ERROR")
-            .current_dir(dir.path())
-            // It ends when this is closed.
-            .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .process_group(0)
@@ -94,22 +79,4 @@ impl Drop for KinesisLocal {
             eprintln!("--- kinesis-local ---\n{log}\n---");
         }
     }
-}
-
-fn free_addresses() -> [SocketAddr; 2] {
-    let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    free.map(|listener| listener.local_addr().unwrap())
-}
-
-fn home() -> PathBuf {
-    let home = std::env::var_os("MILLSTREAM_KINESIS_LOCAL").map(PathBuf::from);
-    let home = home.expect(
-        "MILLSTREAM_KINESIS_LOCAL names no directory: run `make test`, or eval \"$(make -s env)\" first",
-    );
-    assert!(
-        home.join("main.js").is_file(),
-        "{} is missing: run `make setup`, or `scripts/setup.sh node`",
-        home.display()
-    );
-    home
 }

@@ -4,12 +4,13 @@
 use crate::foreign::python;
 use crate::server::Settings;
 use crate::wait::{SOON, until};
+use millstream_testkit::servers;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -44,19 +45,10 @@ impl Ministack {
 
     async fn try_start() -> Option<Self> {
         // Somebody else may take the port before it does; then it is started again.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let dir = TempDir::new().unwrap();
+        let (port, dir) = (servers::free_port(), TempDir::new().unwrap());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let log = File::create(dir.path().join("log")).unwrap();
-        let mut child = Command::new(program())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("MINISTACK_HOST", "127.0.0.1")
-            .env("S3_DATA_DIR", dir.path())
-            .env("LOG_LEVEL", "WARNING")
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
+        let mut child = Command::from(servers::ministack(port, dir.path()))
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .process_group(0)
@@ -79,10 +71,18 @@ impl Ministack {
 
     /// A server of ours that finds the queues here.
     pub(crate) fn settings(&self) -> Settings {
-        let connections = format!(
-            "[{{match: 'arn:aws:sqs:*:{ACCOUNT}:*', endpoint_url: '{}', credentials: 'env:QUEUES'}}]",
-            self.url
-        );
+        self.settings_through(&[("*", &*self.url)])
+    }
+
+    /// The same, with an endpoint of its own for each of these queues.
+    pub(crate) fn settings_through(&self, queues: &[(&str, &str)]) -> Settings {
+        let connection = |(queue, url): &(&str, &str)| {
+            format!(
+                "{{match: 'arn:aws:sqs:*:{ACCOUNT}:{queue}', endpoint_url: '{url}', credentials: 'env:QUEUES'}}"
+            )
+        };
+        let connections: Vec<String> = queues.iter().map(connection).collect();
+        let connections = format!("[{}]", connections.join(", "));
         let variables = [
             ("MILLSTREAM_CONNECTIONS", connections.as_str()),
             ("QUEUES_ACCESS_KEY_ID", ACCOUNT),
@@ -202,18 +202,4 @@ impl Drop for Ministack {
 /// The ARN of a queue here.
 pub(crate) fn arn(queue: &str) -> String {
     format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{queue}")
-}
-
-fn program() -> PathBuf {
-    let python = std::env::var_os("MILLSTREAM_SERVERS_PYTHON").map(PathBuf::from);
-    let python = python.expect(
-        "MILLSTREAM_SERVERS_PYTHON names no Python: run `make test`, or eval \"$(make -s env)\" first",
-    );
-    let program = python.with_file_name("ministack");
-    assert!(
-        program.is_file(),
-        "{} is missing: run `make setup`, or `scripts/setup.sh servers`",
-        program.display()
-    );
-    program
 }

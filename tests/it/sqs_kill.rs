@@ -1,12 +1,14 @@
-//! `kill -9` in the middle of the work on queues that are not ours: every message is processed, and groups keep their
-//! order.
+//! Trouble in the middle of the work on queues that are not ours: `kill -9` of the server, stops of the component, a bad
+//! network between them. Every message is processed, and groups keep their order.
 //!
 //! `MILLSTREAM_SQS_MESSAGES` sets how many messages go through each of the two queues, `MILLSTREAM_SEED` repeats the
 //! chances of a run (not its timing). The queues never hold more than a thousand: the server slows down beyond.
 
 use crate::client::{Client, test_function};
+use crate::disturb::{Disturbance, Middle, Nanos, Outcome, from_env, now};
 use crate::function::{self, Call, calls};
 use crate::ministack::{Ministack, arn};
+use crate::proxy::{Proxy, Rates, Weather};
 use crate::server::Server;
 use crate::wait::until;
 use millstream_api::v1;
@@ -17,47 +19,53 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-const KILLS: u64 = 5;
-const DEFAULT_MESSAGES: u64 = 2_000;
-const GROUPS: u64 = 500;
-/// Most messages in a queue.
-const BACKLOG: u64 = 1_000;
-/// Long enough for any batch on a busy machine, short enough for what a kill leaves hidden to come back soon.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
-const VISIBILITY: &str = "10";
 /// Of the standard queue's mapping (I12).
 const MAXIMUM_CONCURRENCY: i32 = 4;
-/// Before and after the function's work, in ms: slower than the sender, so that kills find work half done.
+/// Before and after the function's work, in ms: slower than the sender, so that trouble finds work half done.
 const LINGER: &str = "100";
 const QUIET_WITHIN: Duration = Duration::from_secs(300);
 
-/// Nanoseconds since the Unix epoch: the clock that sender, function and server share.
-type Nanos = u128;
+/// What differs between the disturbances.
+struct Load {
+    /// Through each queue, if nobody says otherwise.
+    messages: u64,
+    /// Message groups of the FIFO queue.
+    groups: u64,
+    /// Most messages in a queue: the sender waits for the function, so that it is disturbed all the time.
+    backlog: u64,
+    /// Long enough for any batch on a busy machine, short enough for what was lost on its way to come back soon.
+    visibility: u64,
+}
+
+impl Load {
+    fn of(how: Disturbance) -> Self {
+        let (messages, groups, backlog, visibility) = match how {
+            Disturbance::Kills => (2_000, 500, 1_000, 10),
+            Disturbance::Stops => (1_500, 100, 300, 6),
+            // Every tenth receive is lost on its way back, and every tenth of those that bring the same again.
+            Disturbance::Network => (400, 130, 200, 6),
+        };
+        let messages = from_env("MILLSTREAM_SQS_MESSAGES").unwrap_or(messages);
+        Self {
+            messages,
+            groups,
+            backlog,
+            visibility,
+        }
+    }
+}
 
 /// An acknowledged message.
 struct Sent {
     at: Nanos,
     id: Arc<str>,
     group: Option<Arc<str>>,
-}
-
-fn now() -> Nanos {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap().as_nanos()
-}
-
-fn from_env(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
-    )
 }
 
 fn name_of(fifo: bool) -> (&'static str, &'static str) {
@@ -74,44 +82,83 @@ fn journal(server: &Server, fifo: bool) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_a_real_queue_is_lost_or_disordered_by_kills() {
-    let messages = from_env("MILLSTREAM_SQS_MESSAGES").unwrap_or(DEFAULT_MESSAGES);
-    let seed = from_env("MILLSTREAM_SEED").unwrap_or_else(|| now() as u64 & 0xffff_ffff);
-    println!("{messages} messages a queue, {KILLS} kills, MILLSTREAM_SEED={seed}");
-    let (mut rng, began) = (Rng::new(seed), SystemTime::now());
-    let sqs = Ministack::start().await;
-    let mut server = Server::start_with(sqs.settings()).await;
-    let (count, done) = watch::channel(0);
-    let mut floods = Vec::new();
-    for fifo in [false, true] {
-        set_up(&sqs, &server, fifo).await;
-        let count = count.clone();
-        floods.push(flood(&sqs, fifo, messages, count));
-    }
-    let mut hit = 0;
-    let lost = kill_in_the_middle(&mut server, 2 * messages, &mut rng, done).await;
-    for (flood, fifo) in floods.into_iter().zip([false, true]) {
-        let sent = flood.await.unwrap();
-        assert_eq!(sent.len() as u64, messages);
-        let (queue, mapping) = name_of(fifo);
-        idle(&server.client(), mapping).await;
-        sqs.empty(queue).await;
-        hit += judge(&sent, &journal(&server, fifo), fifo, &lost);
-    }
+    let hit = run(Disturbance::Kills).await;
     assert!(hit > 0, "no kill met any work: the run says nothing");
-    let took = began.elapsed().unwrap();
-    println!("{} messages in {took:?}", 2 * messages);
-    server.terminate().await;
 }
 
-async fn set_up(sqs: &Ministack, server: &Server, fifo: bool) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_real_queue_is_lost_or_disordered_by_stops_of_its_server() {
+    run(Disturbance::Stops).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_real_queue_is_lost_or_disordered_by_a_bad_network() {
+    run(Disturbance::Network).await;
+}
+
+/// Sends to a standard and a FIFO queue, and lets things go wrong until all is processed. How often that met work: calls
+/// that were cut short, and messages that came again.
+async fn run(how: Disturbance) -> u64 {
+    let load = Load::of(how);
+    let seed = from_env("MILLSTREAM_SEED").unwrap_or_else(|| now() as u64 & 0xffff_ffff);
+    println!(
+        "{how:?}: {} messages a queue, MILLSTREAM_SEED={seed}",
+        load.messages
+    );
+    let mut rng = Rng::new(seed);
+    let sqs = Ministack::start().await;
+    let mut proxies = Vec::new();
+    if how == Disturbance::Network {
+        for _ in 0..2 {
+            proxies.push(Proxy::before(&sqs.url, rng.next_u64(), Rates::ROUGH).await);
+        }
+    }
+    let urls = [0, 1].map(|n| proxies.get(n).map_or(&*sqs.url, |proxy| &*proxy.url));
+    let mut server =
+        Server::start_with(sqs.settings_through(&[("jobs", urls[0]), ("jobs.fifo", urls[1])])).await;
+    let (count, sent) = watch::channel(0);
+    let mut floods = Vec::new();
+    for fifo in [false, true] {
+        set_up(&sqs, &server, fifo, &load).await;
+        floods.push(flood(&sqs, fifo, &load, count.clone()));
+    }
+    let mut middle = Middle {
+        server: &mut server,
+        signal: &|signal| sqs.signal(signal),
+        proxies: &proxies,
+        mappings: &["standard", "fifo"],
+    };
+    middle.weather(Weather::Rough);
+    let lost = middle.disturb(how, 2 * load.messages, &mut rng, sent).await;
+    let mut hit = 0;
+    for (flood, fifo) in floods.into_iter().zip([false, true]) {
+        let (sent, (queue, mapping)) = (flood.await.unwrap(), name_of(fifo));
+        assert_eq!(sent.len() as u64, load.messages);
+        idle(&server.client(), mapping).await;
+        sqs.empty(queue).await;
+        let (outcome, met) = judge(&sent, &journal(&server, fifo), fifo, &load, &lost);
+        let proxy = proxies.get(usize::from(fifo));
+        outcome.print(how, proxy);
+        if let Some(proxy) = proxy {
+            proxy.hit_all(&["ReceiveMessage", "DeleteMessageBatch"]).await;
+        }
+        hit += met;
+    }
+    // So that no long poll has to be waited for: a stop does not need its queues.
+    proxies.iter().for_each(|proxy| proxy.set(Weather::CutOff));
+    server.terminate().await;
+    hit
+}
+
+async fn set_up(sqs: &Ministack, server: &Server, fifo: bool, load: &Load) {
     let (queue, mapping) = name_of(fifo);
-    sqs.sqs(&["create", queue, VISIBILITY]).await;
+    sqs.sqs(&["create", queue, &load.visibility.to_string()]).await;
     let mut command = test_function(&journal(server, fifo), "seq");
     command.push(LINGER.to_owned());
     let client = server.client();
-    client
-        .create_function(mapping, &command, FUNCTION_TIMEOUT, 8)
-        .await;
+    // AWS's rule: a function may take no longer than its queue hides messages.
+    let timeout = Duration::from_secs(load.visibility);
+    client.create_function(mapping, &command, timeout, 8).await;
     let settings = v1::Mapping {
         source_arn: arn(queue),
         function: mapping.to_owned(),
@@ -126,8 +173,8 @@ async fn set_up(sqs: &Ministack, server: &Server, fifo: bool) {
 }
 
 /// Sends all messages with AWS's own client, in a process of its own; `count` goes up with each.
-fn flood(sqs: &Ministack, fifo: bool, messages: u64, count: watch::Sender<u64>) -> JoinHandle<Vec<Sent>> {
-    let numbers = [messages, GROUPS, BACKLOG].map(|n| n.to_string());
+fn flood(sqs: &Ministack, fifo: bool, load: &Load, count: watch::Sender<u64>) -> JoinHandle<Vec<Sent>> {
+    let numbers = [load.messages, load.groups, load.backlog].map(|n| n.to_string());
     let arguments = [name_of(fifo).0, &numbers[0], &numbers[1], &numbers[2]];
     let mut command = sqs.command(&[&["flood"][..], &arguments].concat());
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -148,26 +195,6 @@ fn flood(sqs: &Ministack, fifo: bool, messages: u64, count: watch::Sender<u64>) 
     })
 }
 
-/// Kills the server whenever another part of all messages has been sent; when its memory was surely gone.
-async fn kill_in_the_middle(
-    server: &mut Server,
-    messages: u64,
-    rng: &mut Rng,
-    mut sent: watch::Receiver<u64>,
-) -> Vec<Nanos> {
-    let mut lost = Vec::new();
-    for kill in 1..=KILLS {
-        let enough = messages * kill / (KILLS + 1);
-        sent.wait_for(|n| *n >= enough).await.unwrap();
-        sleep(Duration::from_secs_f64(rng.log_uniform(0.010, 1.0))).await;
-        server.kill9().await;
-        lost.push(now());
-        println!("kill {kill}: {} messages had been sent", *sent.borrow());
-        server.restart().await;
-    }
-    lost
-}
-
 /// Waits until a mapping has nothing any more, and its queue neither.
 async fn idle(client: &Client, mapping: &str) {
     until("the queue to be empty", QUIET_WITHIN, async || {
@@ -183,12 +210,12 @@ async fn idle(client: &Client, mapping: &str) {
     .await;
 }
 
-/// How often a kill met work: calls that were cut short, and messages that came again.
-fn judge(sent: &[Sent], journal: &Path, fifo: bool, lost: &[Nanos]) -> u64 {
+/// What a run came to, and how often trouble met work: calls that were cut short, and messages that came again.
+fn judge(sent: &[Sent], journal: &Path, fifo: bool, load: &Load, lost: &[Nanos]) -> (Outcome, u64) {
     let calls = calls(journal);
     let groups: BTreeSet<_> = sent.iter().filter_map(|m| m.group.clone()).collect();
     assert!(
-        !fifo || groups.len() as u64 >= GROUPS.min(sent.len() as u64),
+        !fifo || groups.len() as u64 >= load.groups.min(load.messages),
         "{} groups",
         groups.len()
     );
@@ -204,16 +231,21 @@ fn judge(sent: &[Sent], journal: &Path, fifo: bool, lost: &[Nanos]) -> u64 {
     let history = checkers.history();
     let cut_short = calls.iter().filter(|call| call.ended.is_none()).count();
     println!(
-        "{}: {} messages, {} groups, {} calls, {cut_short} of them cut short, {} repetitions in {} losses, {} calls at once",
+        "{}: {} groups, {} calls, {cut_short} of them cut short, {} at once",
         name_of(fifo).0,
-        history.sent(),
         groups.len(),
         calls.len(),
-        history.duplicates(),
-        lost.len(),
         history.peak(),
     );
-    (cut_short + history.duplicates()) as u64
+    let ended = calls.iter().filter_map(|call| Some(call.ended.as_ref()?.0)).max();
+    let took = ended.unwrap_or_default().saturating_sub(sent[0].at);
+    let outcome = Outcome {
+        source: if fifo { "sqs fifo" } else { "sqs standard" },
+        records: history.sent(),
+        repetitions: history.duplicates(),
+        took: Duration::from_nanos(took as u64),
+    };
+    (outcome, (cut_short + history.duplicates()) as u64)
 }
 
 /// All that happened, in order, as the checkers want it.

@@ -55,9 +55,13 @@ impl Scene {
     }
 
     async fn map(&self, queue: &str, name: &str) {
+        self.map_to("f", queue, name).await;
+    }
+
+    async fn map_to(&self, function: &str, queue: &str, name: &str) {
         let mapping = v1::Mapping {
             source_arn: arn(queue),
-            function: "f".to_owned(),
+            function: function.to_owned(),
             function_response_types: vec![v1::FunctionResponseType::ReportBatchItemFailures.into()],
             ..Default::default()
         };
@@ -339,6 +343,62 @@ async fn what_cannot_be_mapped_is_refused_at_every_door_in_awss_words() {
             .then_some(())
     })
     .await;
+}
+
+/// As AWS has it: messages of a queue are for whoever receives them first, and one function may have a queue once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_of_one_queue_share_its_messages_and_none_has_it_twice() {
+    let scene = Scene::set().await;
+    let journals = ["one", "other"].map(|function| scene.server.dir().join(function));
+    for queue in ["jobs", "jobs.fifo"] {
+        scene.queue(queue).await;
+    }
+    for (function, journal) in ["one", "other"].into_iter().zip(&journals) {
+        let mut command = test_function(journal, "id");
+        // Slower than the queue, so that neither takes everything.
+        command.push("50".to_owned());
+        scene
+            .client
+            .create_function(function, &command, FUNCTION_TIMEOUT, 2)
+            .await;
+        scene
+            .map_to(function, "jobs", &format!("{function}-standard"))
+            .await;
+        scene
+            .map_to(function, "jobs.fifo", &format!("{function}-fifo"))
+            .await;
+    }
+    let refused = scene.make(&arn("jobs"), "one").await;
+    assert_eq!(refused["code"], "ResourceConflictException", "{refused}");
+    let mut sent = BTreeSet::new();
+    for (queue, groups) in [("jobs", "s"), ("jobs.fifo", "abcdefgh")] {
+        let shared = until("both to get messages", FOUND_AGAIN, async || {
+            let texts = (0..40).map(|n| {
+                let (group, n) = (n % groups.len(), sent.len() + n);
+                format!("{}{n:05}", &groups[group..=group])
+            });
+            let texts: Vec<String> = texts.collect();
+            let send = ["bodies", queue]
+                .into_iter()
+                .chain(texts.iter().map(String::as_str));
+            scene.sqs.sqs(&send.collect::<Vec<_>>()).await;
+            sent.extend(texts);
+            scene.sqs.empty(queue).await;
+            let is_of = |record: &String| groups.contains(&record[..1]);
+            let got = |journal| calls(journal).iter().any(|call| call.records.iter().any(is_of));
+            journals.iter().all(|journal| got(journal)).then_some(())
+        });
+        shared.await;
+    }
+    let mut all: Vec<Call> = journals.iter().flat_map(|journal| calls(journal)).collect();
+    all.sort_by_key(|call| call.began);
+    let handled: Vec<&String> = all.iter().flat_map(Call::done).collect();
+    assert_eq!(handled.len(), sent.len(), "each by one function, once");
+    assert_eq!(handled.iter().copied().cloned().collect::<BTreeSet<_>>(), sent);
+    for group in "abcdefgh".chars() {
+        let of_group = handled.iter().filter(|record| record.starts_with(group));
+        assert!(of_group.is_sorted(), "group {group}: {handled:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

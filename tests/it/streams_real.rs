@@ -1,58 +1,60 @@
 //! Mappings of streams that are not ours: kinesis-local, and DynamoDB's of ministack, written to with AWS's own client.
-//!
-//! `MILLSTREAM_STREAM_RECORDS` sets how many records go through the Kinesis stream (a fifth as many changes go through the
-//! table), `MILLSTREAM_SEED` repeats the chances of a run (not its timing).
 
 use crate::client::test_function;
+use crate::disturb::unavailable;
 use crate::foreign::python;
 use crate::function::{Call, calls};
 use crate::kinesis_local::KinesisLocal;
 use crate::ministack::{ACCOUNT, Ministack};
+use crate::proxy::Proxy;
 use crate::server::{Server, Settings};
+use crate::streams_kill::judge;
 use crate::wait::{SOON, until};
 use millstream_api::v1;
-use millstream_testkit::Rng;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json as value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use std::time::Duration;
 use tokio::process::Command;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-const KILLS: u64 = 5;
-const DEFAULT_RECORDS: u64 = 5_000;
-const SHARDS: u32 = 8;
-const KEYS: u64 = 1_000;
-const ITEMS: u64 = 500;
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A source that is gone is looked for ever less often.
 const FOUND_AGAIN: Duration = Duration::from_secs(180);
 
 /// A server of ours beside those of streams.
-struct Scene {
-    server: Server,
-    kinesis: KinesisLocal,
-    tables: Ministack,
+pub(crate) struct Scene {
+    pub(crate) server: Server,
+    pub(crate) kinesis: KinesisLocal,
+    pub(crate) tables: Ministack,
+    /// Before both of these, if there are any.
+    pub(crate) proxies: Vec<Proxy>,
 }
 
 impl Scene {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
+        Self::set_behind(async |_| Vec::new()).await
+    }
+
+    /// With what is to stand before the components, made for their URLs.
+    pub(crate) async fn set_behind(proxies: impl AsyncFnOnce([&str; 2]) -> Vec<Proxy>) -> Self {
         let (kinesis, tables) = (KinesisLocal::start().await, Ministack::start().await);
-        let server = Server::start_with(settings(&kinesis, &tables)).await;
+        let direct = [&*kinesis.url, &*tables.url];
+        let proxies = proxies(direct).await;
+        let urls = [0, 1].map(|n| proxies.get(n).map_or(direct[n], |proxy| &*proxy.url));
+        let server = Server::start_with(settings(urls)).await;
         Self {
             server,
             kinesis,
             tables,
+            proxies,
         }
     }
 
     /// Does something with AWS's client; see `tests/python/streams.py`.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(python());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
@@ -88,19 +90,25 @@ impl Scene {
     }
 
     /// Makes a stream or a table; the stream's ARN.
-    async fn make(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn make(&self, arguments: &[&str]) -> String {
         let said = self.aws(arguments).await;
         said[0].as_str().unwrap().to_owned()
     }
 
-    fn journal(&self, name: &str) -> PathBuf {
+    pub(crate) fn journal(&self, name: &str) -> PathBuf {
         self.server.dir().join(format!("calls-{name}"))
     }
 
     /// Maps a stream to a function of its own that writes down what it gets.
-    async fn map(&self, name: &str, source_arn: &str, settings: v1::Mapping) {
+    pub(crate) async fn map(&self, name: &str, source_arn: &str, settings: v1::Mapping) {
+        self.map_slow(name, source_arn, settings, "0").await;
+    }
+
+    /// To one that takes `linger` ms before and after its work.
+    pub(crate) async fn map_slow(&self, name: &str, source_arn: &str, settings: v1::Mapping, linger: &str) {
         let client = self.server.client();
-        let command = test_function(&self.journal(name), "id");
+        let mut command = test_function(&self.journal(name), "id");
+        command.push(linger.to_owned());
         client.create_function(name, &command, FUNCTION_TIMEOUT, 40).await;
         let mapping = v1::Mapping {
             source_arn: source_arn.to_owned(),
@@ -112,7 +120,7 @@ impl Scene {
     }
 
     /// Waits until all of these are done.
-    async fn done(&self, name: &str, wanted: &BTreeSet<String>) -> Vec<Call> {
+    pub(crate) async fn done(&self, name: &str, wanted: &BTreeSet<String>) -> Vec<Call> {
         let journal = self.journal(name);
         until("all records to be done", 4 * FOUND_AGAIN, async || {
             sleep(Duration::from_millis(500)).await;
@@ -125,11 +133,10 @@ impl Scene {
 }
 
 /// A server of ours that finds the streams there.
-fn settings(kinesis: &KinesisLocal, tables: &Ministack) -> Settings {
+fn settings([kinesis, tables]: [&str; 2]) -> Settings {
     let connections = format!(
-        "[{{match: 'arn:aws:kinesis:*:{ACCOUNT}:*', endpoint_url: '{}', credentials: 'env:THERE'}}, \
-         {{match: 'arn:aws:*:*:{ACCOUNT}:*', endpoint_url: '{}', credentials: 'env:THERE'}}]",
-        kinesis.url, tables.url
+        "[{{match: 'arn:aws:kinesis:*:{ACCOUNT}:*', endpoint_url: '{kinesis}', credentials: 'env:THERE'}}, \
+         {{match: 'arn:aws:*:*:{ACCOUNT}:*', endpoint_url: '{tables}', credentials: 'env:THERE'}}]"
     );
     let variables = [
         ("MILLSTREAM_CONNECTIONS", connections.as_str()),
@@ -140,119 +147,6 @@ fn settings(kinesis: &KinesisLocal, tables: &Ministack) -> Settings {
         env: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
         ..Settings::default()
     }
-}
-
-fn from_env(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
-    )
-}
-
-/// What runs beside and tells a line for each record that was acknowledged; `count` goes up with each.
-fn flood(mut command: Command, count: watch::Sender<u64>) -> JoinHandle<BTreeSet<String>> {
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut sent = BTreeSet::new();
-        while let Some(line) = lines.next_line().await.unwrap() {
-            let line: Value = serde_json::from_str(&line).unwrap();
-            sent.insert(line["id"].as_str().unwrap().to_owned());
-            count.send_modify(|n| *n += 1);
-        }
-        assert!(child.wait().await.unwrap().success(), "the writer failed");
-        sent
-    })
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_of_a_real_stream_is_lost_or_disordered_by_kills() {
-    let records = from_env("MILLSTREAM_STREAM_RECORDS").unwrap_or(DEFAULT_RECORDS);
-    let changes = records / 5;
-    let seed = from_env("MILLSTREAM_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("{records} records, {changes} changes, {KILLS} kills, MILLSTREAM_SEED={seed}");
-    let (mut rng, began, mut scene) = (Rng::new(seed), Instant::now(), Scene::set().await);
-    let shards = SHARDS.to_string();
-    let stream = scene.make(&["stream", "orders", &shards]).await;
-    let table = scene.make(&["table", "items"]).await;
-    let settings = |factor: i32| v1::Mapping {
-        batch_size: Some(100),
-        parallelization_factor: Some(factor),
-        ..Default::default()
-    };
-    scene.map("kinesis", &stream, settings(2)).await;
-    scene.map("dynamodb", &table, settings(10)).await;
-    let (count, sent) = watch::channel(0);
-    let [records_text, changes_text, keys, items] = [records, changes, KEYS, ITEMS].map(|n| n.to_string());
-    let floods = [
-        ["flood", "orders", &records_text, &keys],
-        ["changes", "items", &changes_text, &items],
-    ]
-    .map(|arguments| flood(scene.command(&arguments), count.clone()));
-    kill_in_the_middle(&mut scene.server, records + changes, &mut rng, sent).await;
-    for (flood, (name, many)) in floods
-        .into_iter()
-        .zip([("kinesis", records), ("dynamodb", changes)])
-    {
-        let sent = flood.await.unwrap();
-        assert_eq!(sent.len() as u64, many, "{name}: each was acknowledged once");
-        judge(name, &sent, &scene.done(name, &sent).await);
-    }
-    let took = began.elapsed();
-    println!("{} records in {took:?}", records + changes);
-    scene.server.terminate().await;
-}
-
-async fn kill_in_the_middle(
-    server: &mut Server,
-    records: u64,
-    rng: &mut Rng,
-    mut sent: watch::Receiver<u64>,
-) {
-    for kill in 1..=KILLS {
-        let enough = records * kill / (KILLS + 1);
-        sent.wait_for(|n| *n >= enough).await.unwrap();
-        sleep(Duration::from_secs_f64(rng.log_uniform(0.010, 1.0))).await;
-        server.kill9().await;
-        println!("kill {kill}: {} records had been sent", *sent.borrow());
-        server.restart().await;
-    }
-}
-
-/// Every record was done, and those of a key for the first time in their order.
-fn judge(name: &str, sent: &BTreeSet<String>, calls: &[Call]) {
-    let mut done: Vec<(u128, &String)> = Vec::new();
-    for call in calls {
-        if let Some((at, _)) = &call.ended {
-            done.extend(call.done().into_iter().map(|id| (*at, id)));
-        }
-    }
-    done.sort_by_key(|(at, _)| *at);
-    let (mut seen, mut next) = (BTreeSet::new(), BTreeMap::<&str, u64>::new());
-    for (_, id) in done.iter().filter(|(_, id)| seen.insert(*id)) {
-        let (key, n) = id.split_once(':').unwrap();
-        let expected = next.entry(key).or_default();
-        assert_eq!(
-            n.parse::<u64>().unwrap(),
-            *expected,
-            "{name}: {id} is out of order"
-        );
-        *expected += 1;
-    }
-    assert_eq!(
-        seen.into_iter().collect::<BTreeSet<_>>(),
-        sent.iter().collect::<BTreeSet<_>>(),
-        "{name}: all that was sent, and nothing else"
-    );
-    let cut_short = calls.iter().filter(|call| call.ended.is_none()).count();
-    println!(
-        "{name}: {} records of {} keys, {} repetitions, {} calls, {cut_short} of them cut short",
-        sent.len(),
-        next.len(),
-        done.len() - sent.len(),
-        calls.len(),
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,12 +164,12 @@ async fn a_server_of_streams_that_hangs_is_told_and_used_again() {
     scene.kinesis.signal(Signal::SIGSTOP);
     scene.tables.signal(Signal::SIGSTOP);
     for name in ["kinesis", "dynamodb"] {
-        unavailable(&scene, name, true).await;
+        unavailable(&scene.server.client(), name, true).await;
     }
     scene.kinesis.signal(Signal::SIGCONT);
     scene.tables.signal(Signal::SIGCONT);
     for name in ["kinesis", "dynamodb"] {
-        unavailable(&scene, name, false).await;
+        unavailable(&scene.server.client(), name, false).await;
     }
     scene.aws(&["records", "orders", "a:1", "b:1"]).await;
     scene.aws(&["changes", "items", "4", "2"]).await;
@@ -284,16 +178,6 @@ async fn a_server_of_streams_that_hangs_is_told_and_used_again() {
     scene
         .done("dynamodb", &ids(&["i0:0", "i1:0", "i0:1", "i1:1"]))
         .await;
-}
-
-/// Waits until a mapping says so, or no more, that its source cannot be read.
-async fn unavailable(scene: &Scene, mapping: &str, is: bool) {
-    until("the condition of the mapping", FOUND_AGAIN, async || {
-        let mapping = scene.server.client().mapping(mapping).await.ok()?;
-        let found = mapping.conditions.iter().any(|c| c.r#type == "SourceUnavailable");
-        (found == is).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

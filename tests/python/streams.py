@@ -81,9 +81,9 @@ def merge(kinesis, name):
     active(kinesis, name)
 
 
-def flood(name, count, keys):
-    """flood NAME RECORDS KEYS: puts that many, and splits and merges shards on the way; a line for each record, when it was
-    acknowledged"""
+def flood(name, count, keys, pause=0):
+    """flood NAME RECORDS KEYS [PAUSE]: puts that many, and splits and merges shards on the way, with a pause of so many
+    seconds after each put of 100; a line for each record, when it was acknowledged"""
     kinesis, count, keys = client("kinesis"), int(count), int(keys)
     changes = [split, merge, split, merge]
     for begin in range(0, count, PUT):
@@ -97,15 +97,19 @@ def flood(name, count, keys):
                 if "SequenceNumber" in answer:
                     say({"at": time.time_ns(), "id": payload})
             pending = [p for p, answer in zip(pending, said) if "SequenceNumber" not in answer]
+        time.sleep(float(pause))
 
 
-def changes(name, count, items):
-    """changes TABLE CHANGES ITEMS: puts items over and over; a line for each change, when it was acknowledged"""
+def changes(name, count, items, pause=0):
+    """changes TABLE CHANGES ITEMS [PAUSE]: puts items over and over, with a pause of so many seconds after each ten; a line
+    for each change, when it was acknowledged"""
     dynamodb, items = client("dynamodb"), int(items)
     for n in range(int(count)):
         item, payload = f"i{n % items}", f"i{n % items}:{n // items}"
         dynamodb.put_item(TableName=name, Item={"item": {"S": item}, "payload": {"S": payload}})
         say({"at": time.time_ns(), "id": payload})
+        if n % 10 == 9:
+            time.sleep(float(pause))
 
 
 def rich(name):

@@ -6,6 +6,7 @@
 //!   lose records to retention. Each is a plain sync state (for simulations) with a port round it;
 //! - [`QueueState`] and [`MemoryQueue`]: the same for queues, with SQS's rules; [`MessageFunction`]: a function for
 //!   their messages that takes its time;
+//! - [`servers`]: servers of others that speak AWS's protocols, for what is tested over a network;
 //! - [`Log`], [`QueueLog`] and [`check`]: what happened, and the invariants of `reliability.md` 3.4 over it.
 //!   Simulations and the kill loop judge with the same code.
 
@@ -20,6 +21,7 @@ mod messages;
 mod queue;
 mod queue_log;
 mod queue_port;
+pub mod servers;
 mod stream;
 mod stream_port;
 

@@ -6,13 +6,13 @@
 
 use super::error::source_error;
 use super::message::message;
-use super::queue::{Queue, for_poll};
-use crate::connection::Fault;
+use super::queue::{CALL_WITHIN, Queue, TRY_WITHIN, for_poll};
+use crate::connection::{Fault, FaultKind, MAX_ATTEMPTS};
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use millstream_ports::{MAX_ENTRIES, MAX_WAIT, SourceError};
 use millstream_types::{Message, Receipt};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Most polls at once, those included that nobody waits for any more: what sixteen mappings at full scale need.
@@ -110,8 +110,52 @@ impl Drop for Handed {
     }
 }
 
+/// Receives once, as the engine sees it. A try that fails is repeated for what is left of the wait only: repeated in full it
+/// would be cut off before its end, and what came to it then would be hidden from everybody.
 async fn poll(queue: &Queue, max: usize, wait: Duration) -> Result<Vec<Message>, Fault> {
     let url = queue.url().await?;
+    // A repetition after a lost answer then gets what the first try was given, where SQS can tell (FIFO).
+    let id = queue.is_fifo.then(attempt_id).flatten();
+    let (waited, answered) = (Instant::now() + wait, Instant::now() + wait + CALL_WITHIN);
+    let (mut tries, mut left) = (1, wait);
+    loop {
+        let fault = match try_poll(queue, &url, id.clone(), max, left).await {
+            Ok(messages) => return Ok(messages),
+            Err(fault) => fault,
+        };
+        let again = Instant::now() + rest(tries);
+        left = waited.saturating_duration_since(again);
+        if tries == MAX_ATTEMPTS || !may_be_over(&fault) || again + left + TRY_WITHIN > answered {
+            return Err(fault);
+        }
+        tokio::time::sleep_until(again.into()).await;
+        tries += 1;
+    }
+}
+
+/// Whether another try at once may help. Too much in flight passes only with what is being worked on.
+fn may_be_over(fault: &Fault) -> bool {
+    let is_full = fault
+        .code
+        .as_deref()
+        .is_some_and(|code| code.ends_with("OverLimit"));
+    matches!(fault.kind, FaultKind::Throttled | FaultKind::Unavailable) && !is_full
+}
+
+/// Before another try: up to a second, then up to two, by chance.
+fn rest(tries: u32) -> Duration {
+    let longest = Duration::from_millis(500 << tries.min(2));
+    let chance = getrandom::u32().unwrap_or(u32::MAX / 2);
+    longest.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+}
+
+async fn try_poll(
+    queue: &Queue,
+    url: &str,
+    attempt: Option<String>,
+    max: usize,
+    wait: Duration,
+) -> Result<Vec<Message>, Fault> {
     // Both are bounded, as the callers see to.
     let (max, seconds) = (
         i32::try_from(max).unwrap_or(1),
@@ -120,13 +164,12 @@ async fn poll(queue: &Queue, max: usize, wait: Duration) -> Result<Vec<Message>,
     let call = queue
         .client
         .receive_message()
-        .queue_url(url.as_ref())
+        .queue_url(url)
         .max_number_of_messages(max)
         .wait_time_seconds(seconds)
         .message_system_attribute_names(MessageSystemAttributeName::All)
         .message_attribute_names("All")
-        // A repetition after a lost answer then gets what the first try was given, where SQS can tell (FIFO).
-        .set_receive_request_attempt_id(queue.is_fifo.then(attempt_id).flatten());
+        .set_receive_request_attempt_id(attempt);
     let call = call.customize().config_override(for_poll(wait));
     let answer = call.send().await.map_err(|e| Fault::of("ReceiveMessage", &e))?;
     Ok(answer

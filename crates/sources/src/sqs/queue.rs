@@ -4,6 +4,7 @@ use super::attributes::Look;
 use super::error::source_error;
 use crate::connection::{Fault, FaultKind};
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_sdk_sqs::{Client, Config};
@@ -13,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long one try of anything but a poll may take, and all tries together: the engine waits for ten seconds.
-const TRY_WITHIN: Duration = Duration::from_secs(4);
-const CALL_WITHIN: Duration = Duration::from_secs(9);
+pub(super) const TRY_WITHIN: Duration = Duration::from_secs(4);
+pub(super) const CALL_WITHIN: Duration = Duration::from_secs(9);
 
 /// What all mappings of one queue share.
 #[derive(Debug)]
@@ -112,11 +113,13 @@ impl Queue {
     }
 }
 
-/// What differs for a poll, which waits: its own time-outs.
+/// What differs for a try of a poll, which waits: its own time-out. It is made once; `poll` repeats it by itself.
 pub(super) fn for_poll(wait: Duration) -> aws_sdk_sqs::config::Builder {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(wait + TRY_WITHIN)
-        .operation_timeout(wait + CALL_WITHIN)
+        .operation_timeout(wait + TRY_WITHIN)
         .build();
-    Config::builder().timeout_config(timeouts)
+    Config::builder()
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::disabled())
 }

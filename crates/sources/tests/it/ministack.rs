@@ -2,10 +2,10 @@
 
 use millstream_ports::{QueueSource, Sources};
 use millstream_sources::{AwsSources, ConnectionSettings, Connections, Connector};
+use millstream_testkit::servers;
 use millstream_types::{Namespace, SourceArn};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -32,18 +32,9 @@ impl Ministack {
     }
 
     fn try_start() -> Option<Self> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let dir = TempDir::new().unwrap();
-        let child = Command::new(program())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("MINISTACK_HOST", "127.0.0.1")
-            .env("S3_DATA_DIR", dir.path())
-            .env("LOG_LEVEL", "ERROR")
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
+        let (port, dir) = (servers::free_port(), TempDir::new().unwrap());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let child = servers::ministack(port, dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -116,18 +107,4 @@ pub(crate) fn arn(queue: &str) -> SourceArn {
 
 pub(crate) async fn queue(sources: &AwsSources, name: &str) -> Arc<dyn QueueSource> {
     sources.queue(&Namespace::default(), &arn(name)).await.unwrap()
-}
-
-fn program() -> PathBuf {
-    let python = std::env::var_os("MILLSTREAM_SERVERS_PYTHON").map(PathBuf::from);
-    let python = python.expect(
-        "MILLSTREAM_SERVERS_PYTHON names no Python: run `make test`, or eval \"$(make -s env)\" first",
-    );
-    let program = python.with_file_name("ministack");
-    assert!(
-        program.is_file(),
-        "{} is missing: run `make setup`",
-        program.display()
-    );
-    program
 }
