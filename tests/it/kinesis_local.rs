@@ -25,22 +25,30 @@ impl KinesisLocal {
     /// # Panics
     /// If it cannot be started, or does not listen soon.
     pub(crate) async fn start() -> Self {
+        Self::start_as(ACCOUNT).await
+    }
+
+    /// Starts one whose streams are of this account.
+    ///
+    /// # Panics
+    /// As [`KinesisLocal::start`].
+    pub(crate) async fn start_as(account: &str) -> Self {
         for _ in 0..5 {
-            if let Some(started) = Self::try_start().await {
+            if let Some(started) = Self::try_start(account).await {
                 return started;
             }
         }
         panic!("kinesis-local does not start");
     }
 
-    async fn try_start() -> Option<Self> {
+    async fn try_start(account: &str) -> Option<Self> {
         // Somebody else may take a port before it does; then it is started again.
         let (port, tls_port) = (servers::free_port(), servers::free_port());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let dir = TempDir::new().unwrap();
         let log = File::create(dir.path().join("log")).unwrap();
         let mut child = Command::from(servers::kinesis_local(port, tls_port, dir.path()))
-            .env("AWS_ACCOUNT_ID", ACCOUNT)
+            .env("AWS_ACCOUNT_ID", account)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .process_group(0)

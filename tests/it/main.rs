@@ -18,6 +18,7 @@ mod disturb;
 mod docs;
 mod drain;
 mod durability;
+mod fan_out_real;
 mod filters;
 mod foreign;
 mod full_disk;

@@ -51,6 +51,18 @@ def table(name):
     say(made["TableDescription"]["LatestStreamArn"])
 
 
+def consumer(stream_arn, name):
+    """consumer STREAM_ARN NAME: registers it, for enhanced fan-out; its ARN"""
+    kinesis = client("kinesis")
+    made = kinesis.register_stream_consumer(StreamARN=stream_arn, ConsumerName=name)["Consumer"]
+    while True:
+        told = kinesis.describe_stream_consumer(ConsumerARN=made["ConsumerARN"])["ConsumerDescription"]
+        if told["ConsumerStatus"] == "ACTIVE":
+            break
+        time.sleep(0.05)
+    say(made["ConsumerARN"])
+
+
 def records(name, *payloads):
     """records NAME PAYLOAD...: one record each, under the key that stands before its colon"""
     kinesis = client("kinesis")
@@ -136,7 +148,7 @@ def rich(name):
 
 def main():
     verb, *arguments = sys.argv[1:]
-    verbs = [stream, table, records, flood, changes, rich]
+    verbs = [stream, table, consumer, records, flood, changes, rich]
     {each.__name__: each for each in verbs}[verb](*arguments)
 
 

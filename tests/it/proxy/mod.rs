@@ -130,17 +130,19 @@ impl Proxy {
         };
     }
 
-    /// Waits until every kind of fault has met requests of each of these operations.
+    /// Waits until every kind of fault has met a request of one of these operations.
     ///
     /// # Panics
     /// If one does not.
     pub(crate) async fn hit_all(&self, operations: &[&str]) {
         until("every fault to meet a request", SOON, async || {
             let counts = self.counts();
-            let mut hits = operations
-                .iter()
-                .flat_map(|operation| Fault::ALL.map(|fault| counts.hits(fault, operation)));
-            hits.all(|n| n > 0).then_some(())
+            let has_met = |fault: Fault| {
+                operations
+                    .iter()
+                    .any(|operation| counts.hits(fault, operation) > 0)
+            };
+            Fault::ALL.into_iter().all(has_met).then_some(())
         })
         .await;
     }
