@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 const OBSERVED: Duration = Duration::from_secs(20);
-const SHARDS: u32 = 4;
+const SHARDS: u32 = 64;
 /// Reads of a shard in a second: AWS's quota of Kinesis, and what Lambda makes of a table's stream.
 const READS: [(&str, u32); 2] = [("kinesis", 5), ("dynamodb", 4)];
 
