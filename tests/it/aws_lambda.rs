@@ -161,6 +161,11 @@ async fn a_mapping_names_a_function_of_lambda_that_is_not_registered() {
         scene.run(&line).await;
         let shown = json(server, &["mapping", "get", mapping]).await;
         assert_eq!(shown["function"], function);
+        let qualifier = function.strip_prefix(&arn).unwrap_or(function).split_once(':');
+        let expected = qualifier.map_or(arn.clone(), |(_, q)| format!("{arn}:{q}"));
+        assert_eq!(shown["functionArn"], expected);
+        let told = scene.run(&format!("mapping describe {mapping}")).await;
+        assert!(told.contains(&expected), "{told}");
     }
     let again = format!("mapping create again --stream s --from trim --function {arn}");
     refused(&again, "provided mapping already exists").await;

@@ -302,6 +302,7 @@ pub(crate) fn to_api(view: &MappingView) -> v1::Mapping {
         observed_generation: count(status.observed_generation),
         source_arn: spec.source.to_string(),
         function: spec.function.to_string(),
+        function_arn: spec.function.arn(),
         starting_position,
         starting_position_timestamp,
         batch_size: Some(small(spec.batch_size)),

@@ -6,6 +6,7 @@ use crate::cli::names::Kind;
 use crate::cli::output::{Columns, Format, Table, count, to_json, to_yaml};
 use crate::cli::session::Session;
 use crate::cli::when;
+use crate::manifest;
 use clap::Args;
 use millstream_api::v1;
 use v1::position::Kind as Place;
@@ -115,7 +116,7 @@ fn facts(m: &v1::Mapping) -> Vec<String> {
         ("Name", m.name.clone()),
         ("State", format!("{}{reason}", show::state(m))),
         ("Source", m.source_arn.clone()),
-        ("Function", m.function.clone()),
+        ("Function", function(m)),
     ];
     if !show::of_queue(m) {
         facts.push(("Starts at", start));
@@ -142,6 +143,15 @@ fn facts(m: &v1::Mapping) -> Vec<String> {
         .into_iter()
         .map(|(what, value)| format!("{what:<12} {value}"))
         .collect()
+}
+
+/// Its name; of one that is not registered here also which one that is.
+fn function(m: &v1::Mapping) -> String {
+    let (name, arn) = (&m.function, &m.function_arn);
+    if arn.is_empty() || name == arn || *arn == manifest::Kind::Function.arn(name) {
+        return name.clone();
+    }
+    format!("{name} ({arn})")
 }
 
 fn batches(m: &v1::Mapping) -> String {
