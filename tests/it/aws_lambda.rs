@@ -163,7 +163,7 @@ async fn a_mapping_names_a_function_of_lambda_that_is_not_registered() {
         assert_eq!(shown["function"], function);
         let qualifier = function.strip_prefix(&arn).unwrap_or(function).split_once(':');
         let expected = qualifier.map_or(arn.clone(), |(_, q)| format!("{arn}:{q}"));
-        assert_eq!(shown["functionArn"], expected);
+        assert_eq!(shown["function_arn"], expected);
         let told = scene.run(&format!("mapping describe {mapping}")).await;
         assert!(told.contains(&expected), "{told}");
     }
