@@ -231,3 +231,60 @@ impl PoolState {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use millstream_ports::Body;
+    use millstream_types::{Invocation, Outcome};
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Invoker for Nobody {
+        fn body(&self) -> Body {
+            Body::Json
+        }
+        async fn invoke(&self, _: Invocation) -> Outcome {
+            Outcome::Throttled { retry_after: None }
+        }
+        fn status(&self) -> PoolStatus {
+            PoolStatus::default()
+        }
+        async fn close(&self) {}
+    }
+
+    /// Counts what it makes.
+    #[derive(Default)]
+    struct Counting(AtomicU32);
+
+    impl InvokeFactory for Counting {
+        fn invoker(&self, function: &Function) -> Result<Arc<dyn Invoker>, String> {
+            Err(function.name.to_string())
+        }
+        fn lambda(&self, _: &LambdaFunction) -> Result<Arc<dyn Invoker>, String> {
+            self.0.fetch_add(1, SeqCst);
+            Ok(Arc::new(Nobody))
+        }
+    }
+
+    #[test]
+    fn consumers_share_an_invoker_of_lambda_which_goes_with_the_last() {
+        let (pools, factory) = (Pools::default(), Counting::default());
+        let (orders, bills) = (
+            LambdaFunction::named("orders:live"),
+            LambdaFunction::named("bills"),
+        );
+        let made = || factory.0.load(SeqCst);
+        let one = pools.lambda(&orders, &factory).unwrap();
+        let other = pools.lambda(&orders, &factory).unwrap();
+        assert!(Arc::ptr_eq(&one.invoker, &other.invoker));
+        assert_eq!(made(), 1);
+        drop((one, other));
+        let _bills = pools.lambda(&bills, &factory).unwrap();
+        let kept = pools.lambda.lock().unwrap().len();
+        assert_eq!((made(), kept), (2, 1), "nothing is left of the first");
+    }
+}

@@ -69,8 +69,11 @@ impl Elsewhere {
     }
 
     #[cfg(not(feature = "aws"))]
+    #[allow(clippy::unused_async)]
     async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
-        millstream_ports::NoLambda.find(given).await
+        use millstream_types::lambda::LambdaName;
+        let arn = LambdaName::parse(given).map_or_else(|| given.to_owned(), |named| named.arn());
+        Err(FindError::NotServed(arn))
     }
 
     #[cfg(feature = "aws")]

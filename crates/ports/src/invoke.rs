@@ -1,7 +1,6 @@
 //! Functions as the engine calls them.
 
 use async_trait::async_trait;
-use millstream_types::lambda::LambdaName;
 use millstream_types::{FoundFunction, Function, Invocation, LambdaFunction, Outcome};
 use std::sync::Arc;
 
@@ -71,18 +70,6 @@ pub trait InvokeFactory: Send + Sync + 'static {
 pub trait FindFunction: Send + Sync + 'static {
     /// Asks AWS Lambda about the function of this name, in any form that Lambda takes.
     async fn find(&self, given: &str) -> Result<FoundFunction, FindError>;
-}
-
-/// No connection leads to AWS Lambda.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoLambda;
-
-#[async_trait]
-impl FindFunction for NoLambda {
-    async fn find(&self, given: &str) -> Result<FoundFunction, FindError> {
-        let arn = LambdaName::parse(given).map_or_else(|| given.to_owned(), |named| named.arn());
-        Err(FindError::NotServed(arn))
-    }
 }
 
 /// Why a function was not found.

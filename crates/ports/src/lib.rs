@@ -17,7 +17,7 @@ mod streams;
 pub use catalog::{Catalog, CatalogError, CatalogEvent, Change, ListPage, Resource, WatchEnd};
 pub use clock::{Clock, Entropy};
 pub use destination::{DeliverError, Delivery, Destination, Destinations};
-pub use invoke::{Body, FindError, FindFunction, InvokeFactory, Invoker, NoLambda, PoolStatus};
+pub use invoke::{Body, FindError, FindFunction, InvokeFactory, Invoker, PoolStatus};
 pub use journal::{
     CommitOutcome, Discards, Durability, JournalError, Ledger, LedgerPage, LedgerQuery, LedgerRead, Outbox,
     ShardCommit, ShardJournal,

@@ -47,7 +47,7 @@ impl Manager {
     /// [`ManageError::AlreadyExists`] if the name is taken, or source and function are mapped already.
     pub async fn create_mapping(
         &self,
-        new: NewMapping,
+        mut new: NewMapping,
         validate_only: bool,
     ) -> Result<MappingView, ManageError> {
         let now = self.ports.clock.now().wall;
@@ -56,7 +56,6 @@ impl Manager {
             .collect();
         broken.extend(self.check_mapping(&new.spec));
         error::all(broken)?;
-        let mut new = new;
         // Before the question what exists already: a function has several names.
         let function = self.resolve(&new.namespace, &new.spec.function).await;
         if let Ok(found) = &function {

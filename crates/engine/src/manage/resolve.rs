@@ -94,19 +94,25 @@ impl Manager {
     }
 }
 
-/// Puts what was found of a function that an update names in its place; how long it may run. A function that is named
-/// as before stays as it was when it cannot be looked for: the update does not depend on it.
+/// Puts what was found of a function that an update names in its place; how long it may run. One that is named as before
+/// stays what it was when it cannot be looked for, as the update does not depend on it; and when the same name means one of
+/// the other kind by now, registered here or of Lambda: nobody asked for that.
 pub(super) fn settle_function(
     old: &MappingSpec,
     new: &mut MappingSpec,
     named: Option<&Result<Resolved, ManageError>>,
 ) -> Result<Duration, ManageError> {
+    let as_before = new.function.as_str() == old.function.as_str();
     match named {
+        Some(Ok(found)) if as_before && !is_of_kind(&found.function, &old.function) => {
+            new.function = old.function.clone();
+            Ok(Duration::ZERO)
+        }
         Some(Ok(found)) => {
             new.function = found.function.clone();
             Ok(found.timeout)
         }
-        Some(Err(_)) if new.function.as_str() == old.function.as_str() => {
+        Some(Err(_)) if as_before => {
             new.function = old.function.clone();
             Ok(Duration::ZERO)
         }
@@ -157,4 +163,9 @@ fn of_find(e: &FindError, asked: &FunctionRef) -> ManageError {
         }
     };
     ManageError::violation(FIELD, asked.as_str(), ALLOWED, &message)
+}
+
+/// Whether both are registered here, or both of Lambda.
+fn is_of_kind(a: &FunctionRef, b: &FunctionRef) -> bool {
+    matches!(a, FunctionRef::Registered(_)) == matches!(b, FunctionRef::Registered(_))
 }

@@ -166,7 +166,7 @@ impl Running {
             catalog: world.catalog.clone(),
             sources: Arc::new(world.stream.clone()),
             destinations: Arc::new(world.mailbox.clone()),
-            lambda: Arc::new(millstream_ports::NoLambda),
+            lambda: Arc::new(millstream_testkit::NoLambda),
             clock: world.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(8)),
             live: self.live.clone(),

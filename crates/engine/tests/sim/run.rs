@@ -230,7 +230,7 @@ impl Process {
             catalog: Arc::new(SimCatalog(self.port.clone())),
             sources: Arc::new(SimSources(self.port.clone())),
             destinations: Arc::new(SimMail(self.port.clone())),
-            lambda: Arc::new(millstream_ports::NoLambda),
+            lambda: Arc::new(millstream_testkit::NoLambda),
             clock: Arc::new(self.port.clone()),
             entropy: Arc::new(self.port.clone()),
             live: node.live(),

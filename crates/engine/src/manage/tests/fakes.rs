@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use millstream_core::mapping_state::MappingState;
 use millstream_ports::*;
+use millstream_testkit::NoLambda;
 use millstream_types::durable::{DeliveryState, Discard, LedgerEntry, OutboxEntry, QueueAttempt};
 use millstream_types::ids::DiscardId;
 use millstream_types::*;

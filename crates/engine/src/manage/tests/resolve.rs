@@ -197,3 +197,37 @@ async fn an_update_that_names_the_function_asks_again_and_does_not_depend_on_it(
     assert_eq!(fields(&e), ["function"]);
     assert_eq!(update(patch("f")).await.unwrap().spec.function.as_str(), "f");
 }
+
+/// A mapping goes on calling what it called, though its name means something else by now.
+#[tokio::test]
+async fn a_name_that_is_registered_or_removed_later_moves_no_mapping() {
+    let w = world().await;
+    let orders = w.manager.create_mapping(of("bill", "m"), false).await.unwrap();
+    let own = w.manager.create_mapping(of("f", "n"), false).await.unwrap();
+    w.manager
+        .create_function(new_function("bill"), false)
+        .await
+        .unwrap();
+    w.manager
+        .delete_function(&namespace(), &function("f"), None, false)
+        .await
+        .unwrap();
+    for (mapping, named, made) in [("m", "bill", &orders), ("n", "f", &own)] {
+        let update = async |patch: &MappingPatch| {
+            w.manager
+                .update_mapping(&namespace(), &name(mapping), patch, None, false)
+                .await
+                .unwrap()
+                .mapping
+        };
+        assert_eq!(update(&patch(named)).await, made.mapping, "{named}");
+    }
+    // By its ARN it is asked for.
+    let own = "arn:aws:lambda:us-east-1:000000000000:function:bill";
+    let moved = w
+        .manager
+        .update_mapping(&namespace(), &name("m"), &patch(own), None, false)
+        .await
+        .unwrap();
+    assert_eq!(moved.mapping.spec.function, function("bill").into());
+}

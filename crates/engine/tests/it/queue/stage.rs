@@ -264,7 +264,7 @@ impl Playing {
             catalog: self.stage.catalog.clone(),
             sources: Arc::new(MemoryQueues::of([self.stage.queue.clone()])),
             destinations: Arc::new(Mailbox::default()),
-            lambda: Arc::new(millstream_ports::NoLambda),
+            lambda: Arc::new(millstream_testkit::NoLambda),
             clock: self.stage.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(8)),
             live: self.live.clone(),
